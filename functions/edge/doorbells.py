@@ -1,0 +1,85 @@
+"""The projector's edge: stream records and retried streams in; what fails goes to the retry queue.
+
+A stream handler never reports partial failures, since a retried batch stalls its whole shard:
+each stream is brought up to date or handed to the queue. If that hand-over fails, it raises.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from functions.edge.log import LogLine
+from functions.edge.queue import consume, send
+from functions.edge.runtime import Event, Handler, Runtime
+from functions.kernel.dynamo import from_item
+from functions.kernel.store import Commit
+from functions.kernel.views import Projector, newest_of_each
+
+
+class Retries:
+    """The capability's retry queue, holding streams whose rows could not be written."""
+
+    def __init__(self, runtime: Runtime, url: str, log: LogLine) -> None:
+        self._runtime = runtime
+        self._url = url
+        self._log = log
+        self.failed: list[str] = []
+
+    def attempt(self, stream: str, work: Callable[[], None]) -> None:
+        """Runs `work` on a stream; whatever it raises, the others must go on."""
+        try:
+            work()
+        except Exception as error:
+            self._log.add(error=type(error).__name__)
+            self.failed.append(stream)
+
+    def flush(self) -> None:
+        """Hands the failed streams to the queue. Raises if it does not take them."""
+        self._log.count("retried_streams", len(self.failed))
+        bodies = [{"stream": stream} for stream in self.failed]
+        send(self._runtime.client("sqs"), self._url, bodies)
+
+
+def doorbells(
+    runtime: Runtime, capability: str, queue_url: str, projector: Projector[Any]
+) -> Handler:
+    """A Lambda handler for an event table's stream and for its retry queue."""
+
+    def handler(event: Event, context: Any) -> Any:
+        log = LogLine(runtime, capability, getattr(context, "aws_request_id", ""))
+        records = event["Records"]
+        log.add(records=len(records))
+        if records and records[0]["eventSource"] == "aws:sqs":
+            answer = consume(event, context, lambda body: projector.ring(body["stream"]))
+            log.count("failed_retries", len(answer["batchItemFailures"]))
+            log.write("failed" if answer["batchItemFailures"] else "ok")
+            return answer
+        retries = Retries(runtime, queue_url, log)
+        _ring_all(records, projector, retries, log)
+        retries.flush()
+        log.write("failed" if retries.failed else "ok")
+        return None
+
+    return handler
+
+
+def _ring_all(
+    records: Iterable[Event], projector: Projector[Any], retries: Retries, log: LogLine
+) -> None:
+    images = [record for record in records if "NewImage" in record["dynamodb"]]
+    # Commits are immutable: a MODIFY means that somebody wrote past the kernel.
+    log.count("modified_commits", sum(each["eventName"] == "MODIFY" for each in images))
+    commits = newest_of_each(map(_commit, images))
+    if commits:
+        log.add(newest=max(commit.metadata.at for commit in commits))
+    for commit in commits:
+        retries.attempt(commit.stream, lambda commit=commit: projector.take(commit))  # type: ignore[misc]
+
+
+def _commit(record: Event) -> Commit:
+    image = dict(record["dynamodb"]["NewImage"])
+    if "r" in image:
+        image["r"] = {"B": base64.b64decode(image["r"]["B"])}
+    return from_item(image)

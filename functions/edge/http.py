@@ -1,0 +1,223 @@
+"""The HTTP edge: an API Gateway payload 2.0 event in, an answer or a problem out, one log line."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.edge.identity import Claims, Identity
+from functions.edge.log import LogLine
+from functions.edge.problem import Problem, of_kernel, unavailable
+from functions.edge.runtime import Event, Handler, Runtime
+from functions.edge.settings import settings
+from functions.kernel.commands import Context
+from functions.kernel.errors import KernelError
+from functions.kernel.ring import Signature
+
+MAX_BODY_BYTES = 64 * 1024
+_CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response: `body` is JSON-able, or None for none."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a route's function gets. Header names are lower-case."""
+
+    event: Event
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    identity: Identity | None
+    request_id: str
+    log: LogLine
+
+    @property
+    def caller(self) -> Identity:
+        """The identity, on a route that requires one."""
+        if self.identity is None:
+            raise Problem(401, "unauthenticated", "A bearer token is required.")
+        return self.identity
+
+    @property
+    def host(self) -> str:
+        """The host that the request was sent to."""
+        return str(self.event["requestContext"].get("domainName", ""))
+
+    def body(self) -> str:
+        """The request's body as text. Raises 413 and 400 Problems."""
+        raw = self.event.get("body") or ""
+        if len(raw) > MAX_BODY_BYTES * 4 // 3:
+            raise Problem(413, "too_large", f"The body is above {MAX_BODY_BYTES} bytes.")
+        if not self.event.get("isBase64Encoded"):
+            return str(raw)
+        try:
+            return base64.b64decode(raw).decode()
+        except ValueError as error:
+            raise Problem(400, "bad_body", "The body is not UTF-8 text.") from error
+
+    def idempotency_key(self) -> str | None:
+        """The Idempotency-Key header. Raises a 400 Problem if it is malformed."""
+        key = self.headers.get("idempotency-key")
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            detail = "Idempotency-Key takes 1 to 255 visible ASCII characters."
+            raise Problem(400, "bad_idempotency_key", detail)
+        return key
+
+    def expected_versions(self) -> frozenset[int] | None:
+        """The versions that If-Match allows, None for `*`. Raises a 428 Problem without it.
+
+        A tag that is not one of ours can match nothing (RFC 9110, 13.1.1).
+        """
+        tags = self.headers.get("if-match")
+        if tags is None:
+            detail = "If-Match with the resource's ETag is required."
+            raise Problem(428, "if_match_required", detail)
+        if tags.strip() == "*":
+            return None
+        return frozenset(
+            int(tag) for tag in re.findall(r'(?<![^\s,])"(\d{1,15})"(?=[\s,]|$)', tags)
+        )
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route's function and the scope that it takes; None makes it public."""
+
+    run: Callable[[Request], Answer]
+    scope: str | None
+
+
+def etag(version: int) -> dict[str, str]:
+    """The ETag header of a resource's version."""
+    return {"ETag": f'"{version}"'}
+
+
+def context(request: Request, runtime: Runtime, payload: str) -> Context:
+    """What surrounds the command that this request carries; `payload` is its canonical form."""
+    caller, key = request.caller, request.idempotency_key()
+    return Context(
+        actor=caller.user,
+        tenant=caller.tenant,
+        now=runtime.now(),
+        commit_id=runtime.entropy(12).hex(),
+        correlation=request.log.correlation,
+        signature=None
+        if key is None
+        else Signature.of(actor=caller.user, key=key, payload=payload),
+    )
+
+
+def http(runtime: Runtime, capability: str, routes: Mapping[str, Route]) -> Handler:
+    """A Lambda handler for some routes of the HTTP API, by route key ("GET /v1/links/{code}")."""
+    names = settings(Claims, runtime.env)
+
+    def handler(event: Event, _: Any) -> Event:
+        request_id = event["requestContext"]["requestId"]
+        log = LogLine(runtime, capability, request_id)
+        try:
+            request = _request(event, request_id, log, names)
+            answer = _respond(_run(routes[event["routeKey"]], request))
+        except Problem as problem:
+            _explain(log, problem.kind, problem.__cause__)
+            answer = _refuse(problem, request_id)
+        except Exception as error:
+            _explain(log, "internal", error)
+            answer = _refuse(_fault(), request_id)
+        log.add(route=event["routeKey"], status=answer["statusCode"])
+        log.write(_outcome(answer["statusCode"]))
+        answer["headers"]["x-request-id"] = request_id
+        return answer
+
+    return handler
+
+
+def _request(event: Event, request_id: str, log: LogLine, names: Claims) -> Request:
+    headers = event.get("headers", {})
+    correlation = headers.get("x-correlation-id", "")
+    if _CORRELATION.fullmatch(correlation):
+        log.correlation = correlation
+    return Request(
+        event=event,
+        path=event.get("pathParameters", {}),
+        query=event.get("queryStringParameters", {}),
+        headers=headers,
+        identity=Identity.of(event, names),
+        request_id=request_id,
+        log=log,
+    )
+
+
+def _run(route: Route, request: Request) -> Answer:
+    if route.scope is not None and route.scope not in request.caller.scopes:
+        raise Problem(403, "missing_scope", f"The token lacks the scope {route.scope}.")
+    try:
+        return route.run(request)
+    except KernelError as error:
+        raise of_kernel(error) from error
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500 and not _throttled(error):
+            raise
+        raise unavailable() from error
+    except BotoCoreError as error:
+        raise unavailable() from error
+
+
+def _throttled(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] in {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+    }
+
+
+def _respond(answer: Answer) -> Event:
+    headers = {"cache-control": "no-store", **answer.headers}
+    response: Event = {"statusCode": answer.status, "headers": headers}
+    if answer.body is not None:
+        headers["content-type"] = "application/json"
+        response["body"] = json.dumps(answer.body)
+    return response
+
+
+def _refuse(problem: Problem, request_id: str) -> Event:
+    headers = {
+        "cache-control": "no-store",
+        **problem.headers,
+        "content-type": "application/problem+json",
+    }
+    return {"statusCode": problem.status, "headers": headers, "body": problem.body(request_id)}
+
+
+def _fault() -> Problem:
+    return Problem(500, "internal", "Something went wrong on our side; it has been recorded.")
+
+
+def _explain(log: LogLine, kind: str, cause: BaseException | None) -> None:
+    # Type and place, never the message: it may quote the caller's input.
+    log.add(problem=kind)
+    if cause is None:
+        return
+    trace = cause.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
+    log.add(cause=type(cause).__name__, at=place)
+
+
+def _outcome(status: int) -> str:
+    return "ok" if status < 400 else "refused" if status < 500 else "failed"

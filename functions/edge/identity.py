@@ -1,0 +1,46 @@
+"""Who is calling, from the claims that the gateway's JWT authorizer has verified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.kernel.store import DEFAULT_TENANT
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The names of the claims to read; any issuer's can be configured."""
+
+    tenant_claim: str = "custom:tenant"
+    tier_claim: str = "custom:tier"
+    scopes_claim: str = "custom:scopes"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A caller: subject, tenant, tier and what it is allowed to do."""
+
+    user: str
+    tenant: str = DEFAULT_TENANT
+    tier: str = "free"
+    scopes: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any], names: Claims) -> Identity | None:
+        """The identity in an HTTP API event, or None on a public route.
+
+        Gateway claims arrive as strings, lists as "[a b]".
+        """
+        authorizer = event["requestContext"].get("authorizer") or {}
+        claims = authorizer.get("jwt", {}).get("claims", {})
+        if not claims.get("sub"):
+            return None
+        scopes = claims.get(names.scopes_claim, "").strip("[]").replace(",", " ").split()
+        return cls(
+            user=claims["sub"],
+            tenant=claims.get(names.tenant_claim) or DEFAULT_TENANT,
+            tier=claims.get(names.tier_claim) or "free",
+            scopes=frozenset(scopes),
+        )

@@ -1,0 +1,43 @@
+"""The queue edge: messages in with partial failures out, and sends that are checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+
+from functions.edge.runtime import Event
+
+BATCH = 10
+"""SendMessageBatch takes at most this many entries (SQS API reference)."""
+
+
+class SendFailed(Exception):
+    """The queue did not take every message."""
+
+
+def consume(event: Event, context: Any, handle: Callable[[Any], None]) -> Any:
+    """Hands each message's JSON body to `handle`; those that raise are reported, and come again."""
+
+    def take(record: dict[str, Any]) -> None:
+        handle(json.loads(record["body"]))
+
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event, take, processor, context)
+
+
+def send(client: Any, url: str, bodies: Sequence[Any]) -> None:
+    """Sends JSON bodies. Raises SendFailed if any was not accepted, ClientError as usual."""
+    for start in range(0, len(bodies), BATCH):
+        entries = [
+            {"Id": str(number), "MessageBody": json.dumps(body)}
+            for number, body in enumerate(bodies[start : start + BATCH])
+        ]
+        if client.send_message_batch(QueueUrl=url, Entries=entries).get("Failed"):
+            raise SendFailed(url)

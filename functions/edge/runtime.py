@@ -1,0 +1,60 @@
+"""Everything impure that a handler may use, in one place that a test or simulator can replace."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.kernel.backoff import Backoff
+
+Event = dict[str, Any]
+Handler = Callable[[Event, Any], Any]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The handler's world: `now` is epoch milliseconds, `sleep` takes seconds, `client` gives a
+    shared botocore client by service name, `write` takes one log line."""
+
+    env: Mapping[str, str]
+    client: Callable[[str], Any]
+    now: Callable[[], int]
+    entropy: Callable[[int], bytes]
+    sleep: Callable[[float], None]
+    write: Callable[[str], None]
+
+    def backoff(self) -> Backoff:
+        """Waits between attempts, on this runtime's clock and entropy."""
+        return Backoff(sleep=self.sleep, jitter=lambda: int.from_bytes(self.entropy(4)) / 2**32)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _write(line: str) -> None:
+    # One write call, to stderr: Lambda logs either stream, and the emulator answers sooner.
+    sys.stderr.write(line + "\n")
+
+
+def process_runtime() -> Runtime:
+    """The runtime of this process: its environment, clock, entropy and AWS clients."""
+    from functions.edge.clients import client
+
+    return Runtime(os.environ, client, _now, os.urandom, time.sleep, _write)
+
+
+def entry(build: Callable[[Runtime], Handler]) -> Handler:
+    """A Lambda entry point that builds its handler on the first invocation, not at import."""
+    built: list[Handler] = []
+
+    def handler(event: Event, context: Any) -> Any:
+        if not built:
+            built.append(build(process_runtime()))
+        return built[0](event, context)
+
+    return handler

@@ -1,0 +1,1 @@
+"""The event-sourcing kernel: store, commands and views. No HTTP in here."""

@@ -1,0 +1,194 @@
+"""Views are functions of state: a stream record only says that a stream moved.
+
+`row = render(stream)` is written if it is newer than what stands there, so records may
+come twice, late, out of order or never: the newest state wins, and the sweep rings what is behind.
+Rows are never deleted; a resource that is gone keeps its row and leaves the lists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from functions.kernel.backoff import DEFAULT, Backoff
+from functions.kernel.codec import to_json
+from functions.kernel.decider import Decider
+from functions.kernel.store import Commit, EventStore, Stream, load, replay
+
+S = TypeVar("S")
+
+BATCH_GET = 100
+"""BatchGetItem takes at most this many keys (DynamoDB API reference)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a view keeps of one stream. Without `list` it is in no list.
+
+    `position` orders a list; it must be unique within it.
+    """
+
+    data: Mapping[str, Any] = field(default_factory=dict)
+    list: str | None = None
+    position: str | None = None
+
+
+@dataclass(frozen=True)
+class View(Generic[S]):
+    """A read model: `render(stream)` gives the row. Pure."""
+
+    name: str
+    render: Callable[[Stream[S]], Row]
+    generation: int = 1
+
+    @property
+    def prefix(self) -> str:
+        """What every key of this generation starts with."""
+        return f"{self.name}@{self.generation}#"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of a list, in its order; `next` is the position to go on after, None at the end."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+
+
+class ViewTable:
+    """A capability's view table: `pk` view and stream, `v` version, `d` data, and for the index
+    `lists` the attributes `list` and `position`."""
+
+    def __init__(self, client: Any, table: str, backoff: Backoff = DEFAULT) -> None:
+        self._client = client
+        self._table = table
+        self._backoff = backoff
+
+    def put(self, view: View[Any], stream: str, version: int, row: Row) -> bool:
+        """Writes the row unless a newer one stands there; says whether it was written."""
+        item = {
+            "pk": {"S": view.prefix + stream},
+            "v": {"N": str(version)},
+            "d": {"S": to_json(row.data)},
+        }
+        if row.list is not None and row.position is not None:
+            item["list"] = {"S": view.prefix + row.list}
+            item["position"] = {"S": row.position}
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk) OR v < :v",
+                ExpressionAttributeValues={":v": {"N": str(version)}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def newest(self, view: View[Any], list: str, *, limit: int, below: str | None = None) -> Page:
+        """One query: at most `limit` rows of a list, highest position first, under `below`."""
+        condition, values = "#list = :list", {":list": {"S": view.prefix + list}}
+        names = {"#list": "list"}
+        if below is not None:
+            condition += " AND #position < :below"
+            values[":below"] = {"S": below}
+            names["#position"] = "position"
+        answer = self._client.query(
+            TableName=self._table,
+            IndexName="lists",
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            Limit=limit + 1,
+        )
+        items = answer["Items"]
+        more = len(items) > limit or "LastEvaluatedKey" in answer
+        shown = items[:limit]
+        return Page(
+            rows=[json.loads(item["d"]["S"]) for item in shown],
+            next=shown[-1]["position"]["S"] if more and shown else None,
+        )
+
+    def versions(self, view: View[Any], streams: Sequence[str]) -> dict[str, int]:
+        """The version of each stream's row. Absent: no row, or throttled to the last attempt;
+        either way the stream is rung, which a row that is new enough survives unharmed."""
+        found: dict[str, int] = {}
+        for start in range(0, len(streams), BATCH_GET):
+            keys = [{"pk": {"S": view.prefix + s}} for s in streams[start : start + BATCH_GET]]
+            for item in self._batch_get(keys):
+                found[item["pk"]["S"].removeprefix(view.prefix)] = int(item["v"]["N"])
+        return found
+
+    def _batch_get(self, keys: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+        for _ in self._backoff.tries():
+            if not keys:
+                return
+            answer = self._client.batch_get_item(
+                RequestItems={self._table: {"Keys": keys, "ProjectionExpression": "pk, v"}}
+            )
+            yield from answer["Responses"].get(self._table, [])
+            keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+
+    def mark(self, name: str) -> Any:
+        """A note that a keeper of views left itself with `set_mark`, or None."""
+        answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": f"mark#{name}"}})
+        return json.loads(answer["Item"]["d"]["S"]) if "Item" in answer else None
+
+    def set_mark(self, name: str, value: Any) -> None:
+        """Leaves a note; the last one to write it wins."""
+        item = {"pk": {"S": f"mark#{name}"}, "d": {"S": to_json(value)}}
+        self._client.put_item(TableName=self._table, Item=item)
+
+
+class Projector(Generic[S]):
+    """The function that keeps a capability's views."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        table: ViewTable,
+        decider: Decider[Any, S, Any],
+        views: Sequence[View[S]],
+    ) -> None:
+        self._store = store
+        self._table = table
+        self._decider = decider
+        self.views = views
+
+    def ring(self, stream: str) -> None:
+        """Brings every row of a stream up to what the store holds."""
+        current = load(self._store, self._decider, stream)
+        if current.version:
+            self._write(current)
+
+    def take(self, commit: Commit) -> None:
+        """The same, sparing the load where the commit itself tells the state."""
+        if not commit.stateful:
+            self.ring(commit.stream)
+            return
+        self._write(replay(self._decider, [commit]))
+
+    def behind(self, heads: Mapping[str, int]) -> set[str]:
+        """The streams of which some row is older than the given head."""
+        streams = list(heads)
+        late: set[str] = set()
+        for view in self.views:
+            versions = self._table.versions(view, streams)
+            late.update(s for s in streams if versions.get(s, 0) < heads[s])
+        return late
+
+    def _write(self, current: Stream[S]) -> None:
+        for view in self.views:
+            self._table.put(view, current.id, current.version, view.render(current))
+
+
+def newest_of_each(commits: Iterable[Commit]) -> Collection[Commit]:
+    """One commit per stream: the one that leads furthest. The rest of a batch adds nothing."""
+    newest: dict[str, Commit] = {}
+    for commit in commits:
+        if commit.stream not in newest or newest[commit.stream].after < commit.after:
+            newest[commit.stream] = commit
+    return newest.values()

@@ -1,0 +1,75 @@
+"""PATCH and DELETE /v1/links/{code}: one query and one conditional write each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from functions.edge.http import Answer, Request, Route, context, etag, http
+from functions.edge.runtime import Handler, Runtime, entry
+from functions.edge.settings import settings
+from functions.edge.validation import parse_body
+from functions.kernel.codec import to_json
+from functions.kernel.commands import Commands, Outcome
+from functions.kernel.dynamo import DynamoStore
+from functions.shortener import targets
+from functions.shortener.decider import (
+    DECIDER,
+    DEFAULT_DOMAIN,
+    Command,
+    DeleteLink,
+    EditLink,
+    Link,
+    stream_id,
+)
+from functions.shortener.schemas import LinkPatch, link_body
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the function is told by its environment."""
+
+    events_table: str
+    public_url: str
+
+
+def build(runtime: Runtime) -> Handler:
+    """The handler, in a given runtime."""
+    config = settings(Settings, runtime.env)
+    backoff = runtime.backoff()
+    store = DynamoStore(runtime.client("dynamodb"), config.events_table, backoff)
+    commands = Commands(store, DECIDER, backoff)
+    own_host = urlsplit(config.public_url).netloc
+
+    def execute(request: Request, command: Command, payload: object) -> Outcome[Link | None]:
+        code = request.path["code"]
+        outcome = commands.execute(
+            stream_id(DEFAULT_DOMAIN, code),
+            command,
+            context(request, runtime, to_json([request.event["routeKey"], code, payload])),
+            request.expected_versions(),
+        )
+        request.log.count("conflicts", outcome.conflicts)
+        return outcome
+
+    def patch(request: Request) -> Answer:
+        changes = parse_body(LinkPatch, request).changes()
+        if "long_url" in changes:
+            changes["long_url"] = targets.target(changes["long_url"], {own_host, request.host})
+        outcome = execute(request, EditLink(now=runtime.now(), **changes), changes)
+        assert outcome.state is not None
+        body = link_body(outcome.state, outcome.version, config.public_url)
+        return Answer(200, body, etag(outcome.version))
+
+    def delete(request: Request) -> Answer:
+        execute(request, DeleteLink(), None)
+        return Answer(204)
+
+    routes = {
+        "PATCH /v1/links/{code}": Route(patch, "shortener:write"),
+        "DELETE /v1/links/{code}": Route(delete, "shortener:write"),
+    }
+    return http(runtime, "shortener", routes)
+
+
+handler = entry(build)

@@ -1,0 +1,41 @@
+"""The sweep, on a schedule: rings every link whose row is behind its stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functions.edge.doorbells import Retries
+from functions.edge.log import LogLine
+from functions.edge.runtime import Event, Handler, Runtime, entry
+from functions.edge.settings import settings
+from functions.kernel.sweep import sweep
+from functions.shortener.projecting import Settings, projection
+
+RESERVE_MS = 10_000
+"""Time kept back to finish a slice in: a thousand late streams are beyond any good day."""
+
+
+def build(runtime: Runtime) -> Handler:
+    """The handler, in a given runtime."""
+    config = settings(Settings, runtime.env)
+    wired = projection(runtime, config)
+
+    def handler(event: Event, context: Any) -> None:
+        log = LogLine(runtime, "shortener", context.aws_request_id)
+        retries = Retries(runtime, config.retry_queue_url, log)
+        swept = sweep(
+            wired.store,
+            wired.table,
+            wired.projector,
+            ring=lambda stream: retries.attempt(stream, lambda: wired.projector.ring(stream)),
+            has_time=lambda: context.get_remaining_time_in_millis() > RESERVE_MS,
+        )
+        retries.flush()
+        log.count("swept_streams", swept.rung)
+        log.add(checked=swept.checked, complete=swept.complete)
+        log.write("ok")
+
+    return handler
+
+
+handler = entry(build)

@@ -1,0 +1,138 @@
+"""Where a link may lead. Pure.
+
+A target is an absolute http(s) URL as the WHATWG and RFC 3986 parsers both understand it: what
+they would read differently is refused, so that the host that was checked is the host visited.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from urllib.parse import SplitResult, quote, urlsplit
+
+import idna
+
+from functions.kernel.errors import Rejected
+
+MAX_URL = 2048
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# A host whose last label is a number is an IPv4 address to browsers (WHATWG URL, 3.5).
+_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)", re.ASCII)
+_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
+_UNMIXABLE = {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"}
+_KEPT_IN_URL = "%/:?#[]@!$&'()*+,;=~-._"
+
+
+def target(url: str, own_hosts: Collection[str] = ()) -> str:
+    """The URL to redirect to: ASCII only, scheme and host in lower case, else as given.
+
+    `own_hosts` are hosts, with port where it is not the default, that would lead back to us.
+    Raises Rejected on `long_url` with the reason.
+    """
+    _refuse_hidden_characters(url)
+    parts = _split(url)
+    host = _host(parts)
+    netloc = host if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f"{host}:{parts.port}"
+    if netloc in own_hosts or host in own_hosts:
+        raise _refused("leads back to this service")
+    rest = quote(url[_authority_end(url) :], safe=_KEPT_IN_URL)
+    accepted = f"{parts.scheme}://{netloc}{rest}"
+    if len(accepted) > MAX_URL:
+        raise _refused(f"is longer than {MAX_URL} characters")
+    return accepted
+
+
+def identity(accepted: str) -> str:
+    """What two accepted URLs share when they are one: an empty path is "/" (RFC 3986, 6.2.3)."""
+    parts = urlsplit(accepted)
+    return accepted if parts.path else parts._replace(path="/").geturl()
+
+
+def _refused(reason: str) -> Rejected:
+    return Rejected(reason, "long_url")
+
+
+def _refuse_hidden_characters(url: str) -> None:
+    for char in url:
+        if unicodedata.category(char) in _HIDDEN or char == "\\":
+            raise _refused(f"contains the character U+{ord(char):04X}")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise _refused("is not a URL") from error
+    if parts.scheme not in DEFAULT_PORTS:
+        raise _refused("must start with http:// or https://")
+    if not url[len(parts.scheme) :].startswith("://") or not parts.hostname:
+        raise _refused("has no host")
+    if "@" in parts.netloc:
+        raise _refused("carries a user name, which hides the real host")
+    if parts.netloc.endswith(":") or "%" in parts.netloc:
+        raise _refused("has a malformed host")
+    return parts
+
+
+def _authority_end(url: str) -> int:
+    start = url.index("://") + 3
+    return min((i for i in (url.find(c, start) for c in "/?#") if i >= 0), default=len(url))
+
+
+def _host(parts: SplitResult) -> str:
+    name = parts.hostname or ""
+    if ":" in name:
+        return f"[{_public(_ipv6(name))}]"
+    name = _ascii_host(name)
+    if _ENDS_IN_NUMBER.fullmatch(name):
+        return str(_public(_ipv4(name)))
+    if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
+        raise _refused("leads to a private host")
+    return name
+
+
+def _ascii_host(name: str) -> str:
+    labels = name.removesuffix(".")
+    try:
+        encoded = idna.encode(labels, uts46=True).decode() if not labels.isascii() else labels
+        if "xn--" in encoded:
+            _refuse_mixed_scripts(idna.decode(encoded))
+    except idna.IDNAError as error:
+        raise _refused("has a host that is no valid domain name") from error
+    if not re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", encoded) or len(encoded) > 253:
+        raise _refused("has a host that is no valid domain name")
+    return encoded
+
+
+def _refuse_mixed_scripts(name: str) -> None:
+    for label in name.split("."):
+        scripts = {unicodedata.name(char, "?").split()[0] for char in label if char.isalpha()}
+        if len(scripts) > 1 and scripts & _UNMIXABLE:
+            raise _refused("mixes look-alike letters of several scripts in its host")
+
+
+def _ipv4(name: str) -> IPv4Address:
+    try:
+        return IPv4Address(name)
+    except AddressValueError as error:
+        raise _refused("has an IP address in a disguised form") from error
+
+
+def _ipv6(name: str) -> IPv6Address:
+    try:
+        address = IPv6Address(name)
+    except AddressValueError as error:
+        raise _refused("is not a URL") from error
+    if address.ipv4_mapped or address.sixtofour or address.teredo or address.scope_id:
+        raise _refused("has an IP address in a disguised form")
+    return address
+
+
+def _public(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if not address.is_global or address.is_multicast:
+        raise _refused("leads to a private or reserved address")
+    return address

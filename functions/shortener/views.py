@@ -1,0 +1,35 @@
+"""The read model: every owner's links, newest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functions.kernel.codec import from_data, to_data
+from functions.kernel.store import Stream
+from functions.kernel.views import Row, View
+from functions.shortener.decider import Link
+
+
+def owner_list(tenant: str, owner: str) -> str:
+    """The name of the list that holds an owner's links."""
+    return f"{tenant}#{owner}"
+
+
+def render(stream: Stream[Link | None]) -> Row:
+    """A link's row; a deleted link leaves its owner's list."""
+    link = stream.state
+    if link is None or link.deleted:
+        return Row()
+    return Row(
+        data={"version": stream.version, "link": to_data(link)},
+        list=owner_list(stream.tenant, link.owner),
+        position=f"{link.created_at:015d}#{link.code}",
+    )
+
+
+def read(data: dict[str, Any]) -> tuple[Link, int]:
+    """The link and its version from a row's data."""
+    return from_data(Link, data["link"]), data["version"]
+
+
+LINKS: View[Link | None] = View("links", render)
