@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from typing import Any
 
@@ -24,4 +25,11 @@ def _session() -> Any:
 @cache
 def client(service: str) -> Any:
     """The container's client of a service; region and endpoint come from the environment."""
-    return _session().create_client(service, config=CONFIG)
+    # A client allocates its whole service model, all of it to stay: collecting meanwhile, and
+    # looking through it again later, is work for nothing.
+    gc.disable()
+    try:
+        return _session().create_client(service, config=CONFIG)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -6,8 +6,8 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,26 +16,21 @@ from functions.edge.log import LogLine
 from functions.edge.problem import Problem, of_kernel, unavailable
 from functions.edge.runtime import Event, Handler, Runtime
 from functions.edge.settings import settings
-from functions.kernel.commands import Context
 from functions.kernel.errors import KernelError
-from functions.kernel.ring import Signature
 
 MAX_BODY_BYTES = 64 * 1024
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A response: `body` is JSON-able, or None for none."""
 
     status: int
     body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What a route's function gets. Header names are lower-case."""
 
     event: Event
@@ -70,56 +65,12 @@ class Request:
         except ValueError as error:
             raise Problem(400, "bad_body", "The body is not UTF-8 text.") from error
 
-    def idempotency_key(self) -> str | None:
-        """The Idempotency-Key header. Raises a 400 Problem if it is malformed."""
-        key = self.headers.get("idempotency-key")
-        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-            detail = "Idempotency-Key takes 1 to 255 visible ASCII characters."
-            raise Problem(400, "bad_idempotency_key", detail)
-        return key
 
-    def expected_versions(self) -> frozenset[int] | None:
-        """The versions that If-Match allows, None for `*`. Raises a 428 Problem without it.
-
-        A tag that is not one of ours can match nothing (RFC 9110, 13.1.1).
-        """
-        tags = self.headers.get("if-match")
-        if tags is None:
-            detail = "If-Match with the resource's ETag is required."
-            raise Problem(428, "if_match_required", detail)
-        if tags.strip() == "*":
-            return None
-        return frozenset(
-            int(tag) for tag in re.findall(r'(?<![^\s,])"(\d{1,15})"(?=[\s,]|$)', tags)
-        )
-
-
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """One route's function and the scope that it takes; None makes it public."""
 
     run: Callable[[Request], Answer]
     scope: str | None
-
-
-def etag(version: int) -> dict[str, str]:
-    """The ETag header of a resource's version."""
-    return {"ETag": f'"{version}"'}
-
-
-def context(request: Request, runtime: Runtime, payload: str) -> Context:
-    """What surrounds the command that this request carries; `payload` is its canonical form."""
-    caller, key = request.caller, request.idempotency_key()
-    return Context(
-        actor=caller.user,
-        tenant=caller.tenant,
-        now=runtime.now(),
-        commit_id=runtime.entropy(12).hex(),
-        correlation=request.log.correlation,
-        signature=None
-        if key is None
-        else Signature.of(actor=caller.user, key=key, payload=payload),
-    )
 
 
 def http(runtime: Runtime, capability: str, routes: Mapping[str, Route]) -> Handler:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.kernel.store import DEFAULT_TENANT
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(NamedTuple):
     """The names of the claims to read; any issuer's can be configured."""
 
     tenant_claim: str = "custom:tenant"
@@ -18,8 +16,7 @@ class Claims:
     scopes_claim: str = "custom:scopes"
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """A caller: subject, tenant, tier and what it is allowed to do."""
 
     user: str

@@ -6,8 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.kernel.backoff import Backoff
 
@@ -15,8 +14,7 @@ Event = dict[str, Any]
 Handler = Callable[[Event, Any], Any]
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(NamedTuple):
     """The handler's world: `now` is epoch milliseconds, `sleep` takes seconds, `client` gives a
     shared botocore client by service name, `write` takes one log line."""
 

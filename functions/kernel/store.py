@@ -1,10 +1,10 @@
-"""What an event store must do, the commit it keeps, and one that keeps it in memory."""
+"""What an event store must do, the commits that it keeps, and how they fold to a stream."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from functions.kernel.codec import from_data, to_data, to_json
@@ -165,34 +165,3 @@ def restore(decider: Decider[Any, S, Any], snapshot: str) -> S:
 def snapshot(decider: Decider[Any, S, Any], state: S) -> str:
     """The stored form of a state."""
     return to_json([decider.state_schema, to_data(state)])
-
-
-@dataclass
-class MemoryStore:
-    """An EventStore for unit tests, with the same contract as the one on DynamoDB."""
-
-    commits: dict[str, list[Commit]] = field(default_factory=dict)
-
-    def append(self, commit: Commit) -> Commit | None:
-        """See EventStore."""
-        standing = self.commits.setdefault(commit.stream, [])
-        for other in standing:
-            if other.before == commit.before:
-                return None if other.id == commit.id else other
-        standing.append(commit)
-        standing.sort(key=lambda each: each.before)
-        return None
-
-    def backward(
-        self, stream: str, *, before: int | None = None, limit: int, consistent: bool = True
-    ) -> Iterator[Commit]:
-        """See EventStore."""
-        del limit, consistent
-        for commit in reversed(self.commits.get(stream, [])):
-            if before is None or commit.before < before:
-                yield commit
-
-    def forward(self, stream: str, *, after: int = 0, limit: int) -> tuple[list[Commit], bool]:
-        """See EventStore."""
-        found = [each for each in self.commits.get(stream, []) if each.before >= after]
-        return found[:limit], len(found) > limit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from functions.edge.runtime import Runtime
 from functions.kernel.dynamo import DynamoStore
@@ -11,8 +11,7 @@ from functions.shortener.decider import DECIDER, Link
 from functions.shortener.views import LINKS
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What both functions are told by their environment."""
 
     events_table: str
@@ -20,8 +19,7 @@ class Settings:
     retry_queue_url: str
 
 
-@dataclass(frozen=True)
-class Projection:
+class Projection(NamedTuple):
     """The projector with the store that it reads and the table that it writes."""
 
     store: DynamoStore

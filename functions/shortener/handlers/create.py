@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from functions.edge.http import Answer, Request, Route, context, etag, http
+from functions.edge.command import context, etag, idempotency_key
+from functions.edge.http import Answer, Request, Route, http
 from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.secrets import Secrets
@@ -25,8 +26,7 @@ POLICY = ("expires_at", "redirect_status")
 """What, if the caller names it, an existing link must have to be the answer."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the function is told by its environment."""
 
     events_table: str
@@ -57,7 +57,7 @@ def build(runtime: Runtime) -> Handler:
             redirect_status=body.redirect_status,
             alias=None if body.alias is None else codes.alias(body.alias),
             dedupe=body.dedupe,
-            key=request.idempotency_key(),
+            key=idempotency_key(request),
             required={name: explicit[name] for name in POLICY if name in explicit},
         )
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from functions.edge.http import Answer, Request, Route, context, etag, http
+from functions.edge.command import context, etag, expected_versions
+from functions.edge.http import Answer, Request, Route, http
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.edge.validation import parse_body
@@ -25,8 +26,7 @@ from functions.shortener.decider import (
 from functions.shortener.schemas import LinkPatch, link_body
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the function is told by its environment."""
 
     events_table: str
@@ -47,7 +47,7 @@ def build(runtime: Runtime) -> Handler:
             stream_id(DEFAULT_DOMAIN, code),
             command,
             context(request, runtime, to_json([request.event["routeKey"], code, payload])),
-            request.expected_versions(),
+            expected_versions(request),
         )
         request.log.count("conflicts", outcome.conflicts)
         return outcome

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from functions.edge.command import etag
 from functions.edge.cursor import Cursors
-from functions.edge.http import Answer, Request, Route, etag, http
+from functions.edge.http import Answer, Request, Route, http
 from functions.edge.problem import invalid
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.secrets import Secrets
@@ -21,8 +22,7 @@ from functions.shortener.schemas import LinkQuery, PageQuery, history_page, link
 from functions.shortener.views import LINKS, owner_list, read
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the function is told by its environment."""
 
     events_table: str

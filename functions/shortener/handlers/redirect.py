@@ -5,7 +5,7 @@ The read is eventually consistent: half the price, and a link that is a second o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.problem import Problem
@@ -21,8 +21,7 @@ PERMANENT_SECONDS = 90
 """How long a browser may keep a permanent redirect: edits bind within this time."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the function is told by its environment."""
 
     events_table: str
