@@ -1,0 +1,57 @@
+"""An endpoint that speaks AWS but is not AWS: whose it is, and sessions for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from unittest import mock
+
+from localstack_client.session import Session
+
+# The tag `ms-custom-id` of the template's API: eight hex digits, or MiniStack would not take it.
+API_ID = "c0ffee00"
+
+
+REGION = "us-east-1"
+
+
+class LocalError(Exception):
+    """Something the person at the keyboard can put right; the message says how."""
+
+
+def session(endpoint: str) -> Session:
+    """A session whose every client goes to `endpoint`, with credentials that open nothing."""
+    # localstack-client puts this variable above any host it is given, and botocore would look
+    # for the profile: the caller's own settings must not decide where we deploy.
+    with mock.patch.dict(os.environ, AWS_ENDPOINT_URL=endpoint):
+        return Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+
+def variables(endpoint: str) -> dict[str, str]:
+    """The environment in which any AWS client, whoever makes it, goes to `endpoint`."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        # Some clients read the one, some the other.
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def base_url(endpoint: str) -> str:
+    """The API's base on MiniStack, in the one form that curl, browsers and Python all open.
+
+    `<id>.execute-api.localhost` needs a resolver that knows `*.localhost`; Python's does not.
+    """
+    return f"{endpoint}/_aws/execute-api/{API_ID}"
+
+
+def is_ministack(endpoint: str, *, timeout: float = 2.0) -> bool:
+    """Whether MiniStack answers at `endpoint` within `timeout` seconds."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/_ministack/ready", timeout=timeout) as answer:
+            return "iot_mtls" in json.load(answer)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,60 @@
+"""Users of the local Cognito pool, made on demand, and their tokens."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+
+from botocore.exceptions import ClientError
+
+from infra.local.endpoint import LocalError, session
+from infra.local.stack import outputs
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a token says besides who its user is; `scopes` are separated by spaces."""
+
+    tenant: str = "default"
+    tier: str = "free"
+    scopes: str = "shortener:read shortener:write"
+
+
+DEFAULT = Claims()
+
+
+def token(endpoint: str, user: str, claims: Claims = DEFAULT) -> str:
+    """An ID token for `user`, who is made if new; the same user has the same subject each time.
+
+    Raises LocalError where nothing is deployed or the stack has no pool of its own.
+    """
+    deployed = outputs(endpoint)
+    if "UserPoolId" not in deployed:
+        raise LocalError("this stack trusts an issuer of its own: ask that one for a token")
+    pool, client = deployed["UserPoolId"], deployed["UserPoolClientId"]
+    cognito = session(endpoint).client("cognito-idp")
+    attributes = [
+        {"Name": f"custom:{name}", "Value": value} for name, value in asdict(claims).items()
+    ]
+    try:
+        cognito.admin_create_user(
+            UserPoolId=pool, Username=user, UserAttributes=attributes, MessageAction="SUPPRESS"
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "UsernameExistsException":
+            raise
+        cognito.admin_update_user_attributes(
+            UserPoolId=pool, Username=user, UserAttributes=attributes
+        )
+    # Nobody needs to know it: the next token sets another. Cognito asks for all four classes.
+    password = f"Aa1!{secrets.token_urlsafe(24)}"
+    cognito.admin_set_user_password(
+        UserPoolId=pool, Username=user, Password=password, Permanent=True
+    )
+    answer = cognito.initiate_auth(
+        ClientId=client,
+        AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": user, "PASSWORD": password},
+    )
+    issued: str = answer["AuthenticationResult"]["IdToken"]
+    return issued

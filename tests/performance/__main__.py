@@ -1,0 +1,45 @@
+"""`make bench`: what a cold start and a warm call cost beside bare botocore, on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.performance import cold_start, warm
+
+RUNS = int(os.environ.get("RUNS", "30"))
+T = TypeVar("T")
+
+
+def _samples(rounds: Iterable[T], label: str) -> list[T]:
+    return list(track(rounds, label, total=RUNS, console=Console(stderr=True)))
+
+
+def main() -> None:
+    """Measures and prints both tables."""
+    console = Console()
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"medians of {RUNS} interleaved rounds"
+    )
+    cold = Table("cold start", "CPU s", "ratio", "modules")
+    for name, (seconds, ratio) in cold_start.ratios(
+        _samples(cold_start.rounds(RUNS), "cold starts")
+    ).items():
+        count = len(cold_start.modules(cold_start.programs()[name]))
+        cold.add_row(name, f"{seconds:.3f}", f"{ratio:.2f}", str(count))
+    console.print(cold)
+    calls = Table("warm call", "handler ms", "bare ms", "ratio")
+    for name, (ours, bare, ratio) in warm.ratios(_samples(warm.rounds(RUNS), "warm calls")).items():
+        calls.add_row(name, f"{ours:.2f}", f"{bare:.2f}", f"{ratio:.2f}")
+    console.print(calls)
+
+
+if __name__ == "__main__":
+    main()

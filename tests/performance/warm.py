@@ -1,0 +1,152 @@
+"""A warm handler's own CPU, beside the same botocore calls made directly. The network is a stub."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+import botocore.session
+from botocore.awsrequest import AWSResponse
+
+from functions.edge.clients import CONFIG
+from functions.edge.runtime import Event, Handler, Runtime
+from functions.shortener.handlers import create, redirect
+
+CALLS = 100
+ENV = {
+    "EVENTS_TABLE": "events",
+    "SECRET_ARN": "secret",
+    "PUBLIC_URL": "https://sho.rt",
+    "DEFAULT_LIFETIME_DAYS": "730",
+}
+LINK = {
+    "code": "abc1234",
+    "created_at": 1,
+    "domain": "default",
+    "long_url": "https://example.com/some/page",
+    "owner": "alice",
+    "redirect_status": 302,
+}
+STORED = {
+    "pk": {"S": "link#default#abc1234"},
+    "sk": {"N": "0"},
+    "n": {"N": "1"},
+    "id": {"S": "000000000000000000000000"},
+    "e": {"S": json.dumps([["LinkCreated", 1, LINK]])},
+    "m": {"S": json.dumps({"actor": "alice", "at": 1, "correlation": "r"})},
+}
+ANSWERS: dict[str, Any] = {
+    "PutItem": {},
+    "Query": {"Items": [STORED], "Count": 1, "ScannedCount": 1},
+    "GetSecretValue": {"SecretString": json.dumps({"root": "material"})},
+}
+
+
+class _Body:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self._content
+
+
+def clients() -> Callable[[str], Any]:
+    """botocore clients whose requests are answered before the network."""
+    session = botocore.session.get_session()
+    session.set_credentials("key", "secret")
+    made = {
+        name: session.create_client(name, region_name="us-east-1", config=CONFIG)
+        for name in ("dynamodb", "secretsmanager")
+    }
+    for each in made.values():
+        each.meta.events.register("before-send", _answer)
+    return made.__getitem__
+
+
+def _answer(request: Any, **_: Any) -> AWSResponse:
+    operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
+    content = json.dumps(ANSWERS[operation]).encode()
+    return AWSResponse(
+        request.url, 200, {"content-type": "application/x-amz-json-1.0"}, _Body(content)
+    )
+
+
+def pairs(client: Callable[[str], Any]) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
+    """For each operation the handler's invocation, and the bare call that it comes down to."""
+    runtime = Runtime(
+        ENV, client, lambda: time.time_ns() // 10**6, os.urandom, time.sleep, lambda _: None
+    )
+    recorded: list[dict[str, Any]] = []
+    client("dynamodb").meta.events.register("provide-client-params.dynamodb", _recorder(recorded))
+    return {
+        "create": _pair(
+            create.build(runtime), _create_event(), client("dynamodb").put_item, recorded
+        ),
+        "redirect": _pair(
+            redirect.build(runtime), _redirect_event(), client("dynamodb").query, recorded
+        ),
+    }
+
+
+def _recorder(recorded: list[dict[str, Any]]) -> Callable[..., None]:
+    def record(params: dict[str, Any], **_: Any) -> None:
+        recorded[:] = [params]
+
+    return record
+
+
+def _pair(
+    handler: Handler, event: Event, call: Callable[..., Any], recorded: list[dict[str, Any]]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    assert handler(event, None)["statusCode"] in (201, 302)
+    params = dict(recorded[0])
+    return lambda: handler(event, None), lambda: call(**params)
+
+
+def rounds(runs: int) -> Iterator[dict[str, tuple[float, float]]]:
+    """CPU milliseconds per call of (handler, bare call), in turn, for each operation."""
+    prepared = pairs(clients())
+    for _ in range(runs):
+        yield {name: (_cpu(ours), _cpu(bare)) for name, (ours, bare) in prepared.items()}
+
+
+def ratios(samples: list[dict[str, tuple[float, float]]]) -> dict[str, tuple[float, float, float]]:
+    """Median milliseconds of handler and bare call, and the median of their ratio by round."""
+    return {
+        name: (
+            median(each[name][0] for each in samples),
+            median(each[name][1] for each in samples),
+            median(each[name][0] / each[name][1] for each in samples),
+        )
+        for name in samples[0]
+    }
+
+
+def _cpu(call: Callable[[], Any]) -> float:
+    start = time.process_time()
+    for _ in range(CALLS):
+        call()
+    return (time.process_time() - start) / CALLS * 1000
+
+
+def _create_event() -> Event:
+    claims = {"sub": "alice", "custom:scopes": "shortener:write"}
+    return {
+        "routeKey": "POST /v1/links",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"requestId": "r", "authorizer": {"jwt": {"claims": claims}}},
+        "body": json.dumps({"long_url": LINK["long_url"]}),
+    }
+
+
+def _redirect_event() -> Event:
+    return {
+        "routeKey": "GET /{code}",
+        "headers": {},
+        "pathParameters": {"code": LINK["code"]},
+        "requestContext": {"requestId": "r"},
+    }
