@@ -1,0 +1,111 @@
+"""Every sample in events/ fed to its handler, so that none can rot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support.handlers import ROOT, handler_modules
+from tests.support.pump import Stack
+
+SAMPLES = sorted((ROOT / "events").glob("*/*.json"))
+
+
+class Case(NamedTuple):
+    """What a sample is answered with, once the samples `after` have run."""
+
+    expected: Any
+    after: tuple[str, ...] = ()
+
+
+CREATED = ("create.alias",)
+QUIET = None
+"""What a stream handler and a schedule return."""
+
+CASES = {
+    "shortener": {
+        "create.alias": Case(201),
+        "create.dedupe": Case(201),
+        "create.invalid": Case(422),
+        "redirect.unknown": Case(404),
+        "redirect.found": Case(302, CREATED),
+        "redirect.head": Case(302, CREATED),
+        "edit.patch": Case(200, CREATED),
+        "edit.delete": Case(204, CREATED),
+        "read.one": Case(200, CREATED),
+        "read.at": Case(200, (*CREATED, "edit.patch")),
+        "read.history": Case(200, (*CREATED, "edit.patch")),
+        "read.list": Case(200),
+        "project.stream": Case(QUIET),
+        "project.duplicate": Case(QUIET),
+        "project.retry": Case({"batchItemFailures": []}, CREATED),
+        "sweep.scheduled": Case(QUIET, CREATED),
+    }
+}
+ROWS = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}
+"""The version of demo123's row after a sample that keeps the view."""
+
+
+def _module(sample: Path) -> str:
+    return f"functions.{sample.parent.name}.handlers.{sample.name.partition('.')[0]}"
+
+
+def _invoke(stack: Stack, sample: Path) -> Any:
+    [function] = [f.name for f in stack.functions.values() if f.module == _module(sample)]
+    return stack.invoke(function, json.loads(sample.read_text()))
+
+
+def _version_of_the_row(stack: Stack) -> int:
+    table = stack.functions["ShortenerProject"].env["VIEWS_TABLE"]
+    [row] = [
+        item
+        for item in stack.client("dynamodb").scan(TableName=table)["Items"]
+        if item["pk"]["S"] == "links@1#link#default#demo123"
+    ]
+    return int(row["v"]["N"])
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_sample_is_answered(stack: Stack, sample: Path) -> None:
+    expected, after = CASES[sample.parent.name][sample.stem]
+    for name in after:
+        _invoke(stack, sample.parent / f"{name}.json")
+
+    answer = _invoke(stack, sample)
+
+    assert (answer["statusCode"] if isinstance(expected, int) else answer) == expected
+    if sample.stem in ROWS:
+        assert _version_of_the_row(stack) == ROWS[sample.stem]
+
+
+def test_a_deduped_sample_repeats_as_the_link_it_made(stack: Stack) -> None:
+    sample = ROOT / "events/shortener/create.dedupe.json"
+    first, again = _invoke(stack, sample), _invoke(stack, sample)
+    assert again["statusCode"] == 200
+    assert again["body"] == first["body"]
+
+
+def test_the_sampled_records_are_the_commits_that_the_samples_make(stack: Stack) -> None:
+    """But for the times and the commit ids, which are each run's own."""
+    folder = ROOT / "events/shortener"
+    for name in ("create.alias", "edit.patch"):
+        _invoke(stack, folder / f"{name}.json")
+    sampled = json.loads((folder / "project.stream.json").read_text())["Records"]
+
+    def lasting(records: list[Any]) -> list[dict[str, Any]]:
+        images = [record["dynamodb"]["NewImage"] for record in records]
+        return [{key: image.get(key) for key in ("pk", "sk", "n", "r")} for image in images]
+
+    assert lasting(sampled) == lasting(stack.stream_records())
+
+
+def test_every_handler_has_a_sample_and_every_sample_a_handler() -> None:
+    assert {_module(sample) for sample in SAMPLES} == set(handler_modules())
+
+
+def test_every_sample_is_named_after_its_case() -> None:
+    found = {(sample.parent.name, sample.stem) for sample in SAMPLES}
+    assert found == {(folder, name) for folder, cases in CASES.items() for name in cases}

@@ -1,0 +1,1 @@
+"""What tests stand on: a deployed template on moto, a meter, faults and interleavings."""

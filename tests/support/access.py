@@ -1,0 +1,61 @@
+"""Which IAM action on which resource a call needs.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys" of each service;
+for transactions, "IAM with DynamoDB transactions": each member needs the action of its own kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Access = tuple[str, str]
+"""(action, resource): ("dynamodb:Query", "ShortenerViews/index/lists")."""
+
+MEMBERS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
+"""A transaction's member to the action it needs."""
+
+
+def accesses(
+    service: str, operation: str, params: Mapping[str, Any], names: Mapping[str, str]
+) -> frozenset[Access]:
+    """What a call needs; `names` gives logical names for physical ones."""
+    match service:
+        case "dynamodb":
+            found = _dynamodb(operation, params)
+        case "sqs":
+            found = iter([(operation.removesuffix("Batch"), params.get("QueueUrl", "*"))])
+        case "secretsmanager":
+            found = iter([(operation, params.get("SecretId", "*"))])
+        case _:
+            found = iter([(operation, "*")])
+    return frozenset(
+        (f"{service}:{action}", _logical(resource, names)) for action, resource in found
+    )
+
+
+def _dynamodb(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if operation.startswith("Transact"):
+        for entry in params["TransactItems"]:
+            for member, target in entry.items():
+                yield MEMBERS[member], target["TableName"]
+    elif operation.startswith("Batch"):
+        for table in params["RequestItems"]:
+            yield operation, table
+    else:
+        index = params.get("IndexName")
+        yield operation, params.get("TableName", "*") + (f"/index/{index}" if index else "")
+
+
+def _logical(resource: str, names: Mapping[str, str]) -> str:
+    # A queue's URL is a name of its own and holds slashes, so the whole is tried first.
+    if resource in names:
+        return names[resource]
+    name, slash, rest = resource.partition("/")
+    return names.get(name, name) + slash + rest

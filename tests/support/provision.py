@@ -1,0 +1,76 @@
+"""Makes on moto what a template declares: secrets, queues, tables and their streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from tests.support.table_stream import TableStream
+from tests.support.template import Template
+from tests.support.wire import bare_client
+
+ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
+"""The stack's secret: always the same, so that what derives from it is too."""
+
+TABLE_PROPERTIES = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "BillingMode",
+    "StreamSpecification",
+)
+QUEUE_ATTRIBUTES = ("VisibilityTimeout", "DelaySeconds", "MessageRetentionPeriod")
+
+Named = tuple[str, str]
+"""(physical name, logical name); a queue's physical name is its URL, a secret's its ARN."""
+
+
+def make_secrets(template: Template) -> Iterator[Named]:
+    """Makes secrets, and tells the template the ARNs that moto gave them."""
+    secrets = bare_client("secretsmanager")
+    for name in template.names("AWS::SecretsManager::Secret"):
+        generated = template.properties(name).get("GenerateSecretString", {})
+        content = json.dumps({generated.get("GenerateStringKey", "root"): ROOT_KEY})
+        made = secrets.create_secret(Name=template.physical(name), SecretString=content)
+        template.made[name, "Ref"] = made["ARN"]
+        yield made["ARN"], name
+
+
+def make_queues(template: Template) -> Iterator[Named]:
+    """Makes queues, and joins them to their dead-letter queues."""
+    sqs = bare_client("sqs")
+    queues = {name: template.properties(name) for name in template.names("AWS::SQS::Queue")}
+    for name, properties in queues.items():
+        attributes = {key: str(properties[key]) for key in QUEUE_ATTRIBUTES if key in properties}
+        sqs.create_queue(QueueName=template.physical(name), Attributes=attributes)
+        yield template.resolve({"Ref": name}), name
+    # Only now: a redrive policy's queue has to be there.
+    for name, properties in queues.items():
+        if "RedrivePolicy" in properties:
+            policy = {"RedrivePolicy": json.dumps(properties["RedrivePolicy"])}
+            sqs.set_queue_attributes(QueueUrl=template.resolve({"Ref": name}), Attributes=policy)
+
+
+def make_tables(template: Template) -> Iterator[Named]:
+    """Makes tables, with the streams they declare."""
+    dynamodb = bare_client("dynamodb")
+    for name in template.names("AWS::DynamoDB::Table"):
+        declared = template.properties(name)
+        properties = {key: declared[key] for key in TABLE_PROPERTIES if key in declared}
+        if "StreamSpecification" in properties:
+            # CloudFormation leaves out what the API demands.
+            properties["StreamSpecification"]["StreamEnabled"] = True
+        dynamodb.create_table(TableName=template.physical(name), **properties)
+        yield template.physical(name), name
+
+
+def streams_of(template: Template) -> Iterator[TableStream]:
+    """The streams of a template's tables, once those are made."""
+    dynamodb, streams = bare_client("dynamodb"), bare_client("dynamodbstreams")
+    for name in template.names("AWS::DynamoDB::Table"):
+        table = template.physical(name)
+        made = dynamodb.describe_table(TableName=table)["Table"]
+        if "LatestStreamArn" in made:
+            arn = template.resolve({"Fn::GetAtt": [name, "StreamArn"]})
+            yield TableStream(streams, table, made["LatestStreamArn"], arn)
