@@ -11,7 +11,7 @@ from functions.kernel.commands import Context
 from functions.kernel.ring import Signature
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_TAG = re.compile(r'(?<![^\s,])"(\d{1,15})"(?=[\s,]|$)')
+_TAG = re.compile(r'(?<![^\s,])"([1-9][0-9]{0,14})"(?=[\s,]|$)')
 
 
 def context(request: Request, runtime: Runtime, payload: str) -> Context:
@@ -54,4 +54,4 @@ def expected_versions(request: Request) -> frozenset[int] | None:
         raise Problem(428, "if_match_required", detail)
     if tags.strip() == "*":
         return None
-    return frozenset(int(tag) for tag in re.findall(r'(?<![^\s,])"(\d{1,15})"(?=[\s,]|$)', tags))
+    return frozenset(int(tag) for tag in _TAG.findall(tags))

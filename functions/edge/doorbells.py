@@ -71,10 +71,13 @@ def _ring_all(
     images = [record for record in records if "NewImage" in record["dynamodb"]]
     # Commits are immutable: a MODIFY means that somebody wrote past the kernel.
     log.count("modified_commits", sum(each["eventName"] == "MODIFY" for each in images))
-    commits = newest_of_each(map(_commit, images))
+    commits: list[Commit] = []
+    for record in images:
+        stream = record["dynamodb"]["NewImage"]["pk"]["S"]
+        retries.attempt(stream, lambda record=record: commits.append(_commit(record)))  # type: ignore[misc]
     if commits:
         log.add(newest=max(commit.metadata.at for commit in commits))
-    for commit in commits:
+    for commit in newest_of_each(commits):
         retries.attempt(commit.stream, lambda commit=commit: projector.take(commit))  # type: ignore[misc]
 
 

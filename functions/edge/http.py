@@ -56,14 +56,14 @@ class Request(NamedTuple):
     def body(self) -> str:
         """The request's body as text. Raises 413 and 400 Problems."""
         raw = self.event.get("body") or ""
-        if len(raw) > MAX_BODY_BYTES * 4 // 3:
-            raise Problem(413, "too_large", f"The body is above {MAX_BODY_BYTES} bytes.")
-        if not self.event.get("isBase64Encoded"):
-            return str(raw)
         try:
-            return base64.b64decode(raw).decode()
+            content = base64.b64decode(raw) if self.event.get("isBase64Encoded") else raw.encode()
+            text = content.decode()
         except ValueError as error:
             raise Problem(400, "bad_body", "The body is not UTF-8 text.") from error
+        if len(content) > MAX_BODY_BYTES:
+            raise Problem(413, "too_large", f"The body is above {MAX_BODY_BYTES} bytes.")
+        return str(text)
 
 
 class Route(NamedTuple):

@@ -10,11 +10,13 @@ from functions.edge.runtime import Runtime
 
 ROOT = "root"
 """The key that never rotates; link codes derive from it."""
+CURRENT = "current"
+"""The entry that names the key that signs now; absent, it is the root."""
 
 
 class Secrets:
     """The secret: a JSON object of key id to material. Ids other than `root` may be added to
-    rotate what signs; `current` names the one that signs now."""
+    rotate what signs; CURRENT names one of them."""
 
     def __init__(self, runtime: Runtime, arn: str) -> None:
         self._runtime = runtime
@@ -26,13 +28,16 @@ class Secrets:
 
         Raises KeyError for an unknown key id.
         """
+        if key_id == CURRENT:
+            # Its material is a key id, which every cursor shows.
+            raise KeyError(key_id)
         extracted = hmac.digest(bytes(32), self._load()[key_id].encode(), hashlib.sha256)
         return hmac.digest(extracted, purpose.encode() + b"\x01", hashlib.sha256)
 
     @property
     def current(self) -> str:
         """The id of the key that signs now."""
-        return self._load().get("current", ROOT)
+        return self._load().get(CURRENT, ROOT)
 
     def _load(self) -> dict[str, str]:
         if not self._material:

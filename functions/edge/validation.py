@@ -34,7 +34,9 @@ class Query(BaseModel):
 
 def parse_body(schema: type[M], request: Request) -> M:
     """The JSON body as `schema`. Raises 400, 413, 415 and 422 Problems."""
-    media = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    media = (
+        request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    )
     if media != "application/json":
         raise Problem(415, "unsupported_media_type", "The body must be application/json.")
     try:
