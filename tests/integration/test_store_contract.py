@@ -59,9 +59,7 @@ class StoreContract:
         assert store.append(commit(id="second")) == first
         assert list(store.backward("s", limit=9)) == [first]
 
-    def test_our_own_commit_that_stands_there_already_is_a_success(
-        self, store: EventStore
-    ) -> None:
+    def test_our_own_commit_that_stands_there_already_is_a_success(self, store: EventStore) -> None:
         store.append(commit())
         assert store.append(commit()) is None
         assert list(store.backward("s", limit=9)) == [commit()]

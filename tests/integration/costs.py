@@ -1,0 +1,172 @@
+"""The operations that docs/costs.md lists, each carried out once under the meter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tests.support.handlers import ROOT
+from tests.support.meter import Bill
+from tests.support.pump import Stack
+from tests.support.template import Template
+
+OWNER = "3f0c1d2e-4b5a-6789-abcd-ef0123456789"
+"""A subject of the length that Cognito gives out."""
+
+MONTHLY_DOLLARS = {
+    "AWS::CloudWatch::Alarm": ("alarm", 0.10),
+    "AWS::SecretsManager::Secret": ("secret", 0.40),
+}
+"""us-east-1; AWS price lists, November 2026."""
+
+QUEUE_POLLS = 5 * 30 * 24 * 3600 / 20
+"""An idle queue's receives a month, by its function's five pollers (Lambda documentation)."""
+
+
+class Priced(NamedTuple):
+    """One line of the page; dollars are per million operations."""
+
+    operation: str
+    calls: str
+    rcu: float
+    wcu: float
+    dollars: float
+
+
+def url(length: int) -> str:
+    """A URL of so many bytes."""
+    return "https://example.com/".ljust(length, "x")
+
+
+def shortener(stack: Stack) -> list[Priced]:
+    """The shortener's bills, on warm containers."""
+    links = Links(stack)
+    links.create(url(50))
+    stack.request("GET", "/v1/links?cursor=warm", user=OWNER)
+    priced = [
+        links.priced(f"create, URL of {size:,} bytes", lambda size=size: links.create(url(size)))  # type: ignore[misc]
+        for size in (100, 480, 500, 2048)
+    ]
+    priced += [
+        links.priced(f"redirect, URL of {size:,} bytes", lambda code=code: links.follow(code))  # type: ignore[misc]
+        for size, code in zip((100, 480, 500, 2048), links.codes[1:], strict=True)
+    ]
+    code = links.codes[1]
+    priced.append(links.priced("redirect, unknown code", lambda: links.follow("nosuch1", 404)))
+    priced.append(links.priced("create, again (dedupe)", lambda: links.again(url(100))))
+    priced.append(links.priced("create, alias taken", lambda: links.taken(code)))
+    priced.append(links.priced("own link", lambda: links.get(code)))
+    priced.append(links.priced("edit", lambda: links.edit(code, 1)))
+    priced.append(links.priced("own link as of a version", lambda: links.get(f"{code}?at=1")))
+    priced.append(links.priced("history of 2 events", lambda: links.get(f"{code}/history")))
+    for version in range(2, 100):
+        links.edit(code, version)
+    priced.append(links.priced("edit, after 100 edits", lambda: links.edit(code, 100)))
+    priced.append(links.priced("own link, after 100 edits", lambda: links.get(code)))
+    priced.append(links.priced("redirect, after 100 edits", lambda: links.follow(code)))
+    stack.drain()
+    codes = [links.create(url(100 + number)) for number in range(20)]
+    records = stack.stream_records()
+    with stack.meter.operation("project 20 new links") as bill:
+        stack.deliver("ShortenerProject", records)
+    priced.append(line(bill))
+    priced.append(links.priced("list of 20", lambda: links.get("?limit=20")))
+    links.edit(codes[0], 1)
+    priced.append(links.priced("project 1 edit", stack.drain))
+    priced.append(links.priced("delete", lambda: links.delete(codes[1])))
+    stack.drain()
+    priced.append(links.priced("sweep of 25 links, none late", links.sweep))
+    return priced
+
+
+class Links:
+    """Does things to links as their owner, and insists that they work."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.codes: list[str] = []
+
+    def priced(self, operation: str, work: Callable[[], object]) -> Priced:
+        """The bill of some work."""
+        with self._stack.meter.operation(operation) as bill:
+            work()
+        return line(bill)
+
+    def create(self, long_url: str) -> str:
+        code: str = self._ask("POST", "", 201, json={"long_url": long_url})["code"]
+        self.codes.append(code)
+        return code
+
+    def again(self, long_url: str) -> None:
+        self._ask("POST", "", 200, json={"long_url": long_url})
+
+    def taken(self, alias: str) -> None:
+        self._ask("POST", "", 409, json={"long_url": url(100), "alias": alias})
+
+    def get(self, path: str) -> None:
+        self._ask("GET", path if path.startswith("?") else f"/{path}", 200)
+
+    def edit(self, code: str, version: int) -> None:
+        body = {"long_url": url(100)[:-4] + f"{version:04}"}
+        self._ask("PATCH", f"/{code}", 200, json=body, headers={"if-match": f'"{version}"'})
+
+    def delete(self, code: str) -> None:
+        self._ask("DELETE", f"/{code}", 204, headers={"if-match": '"1"'})
+
+    def follow(self, code: str, status: int = 302) -> None:
+        assert self._stack.request("GET", f"/{code}").status == status
+
+    def sweep(self) -> None:
+        self._stack.tick("ShortenerSweep")
+
+    def _ask(self, method: str, path: str, status: int, **rest: Any) -> Any:
+        path, _, query = path.partition("?")
+        pairs = dict(pair.split("=") for pair in query.split("&") if pair)
+        answer = self._stack.request(method, f"/v1/links{path}", user=OWNER, query=pairs, **rest)
+        assert answer.status == status, answer.text
+        return answer.json() if answer.body else None
+
+
+def line(bill: Bill) -> Priced:
+    """A bill as a line of the page."""
+    calls = " + ".join(
+        f"{count} {name.partition(':')[2]}" for name, count in bill.by_operation.items()
+    )
+    return Priced(bill.name, calls, bill.rcu, bill.wcu, round(bill.dollars_per_million(), 2))
+
+
+def page(capabilities: Mapping[str, Sequence[Priced]], stack: Stack) -> str:
+    """docs/costs.md."""
+    lines = [
+        "# What everything costs",
+        "",
+        "Written by `make costs` from what the tests' meter counts; a test holds it to the truth.",
+        "RCU and WCU are DynamoDB capacity units, indexes included, worked out from item sizes.",
+        "Dollars are per million operations in us-east-1 on demand, with one HTTP API request and",
+        "one Lambda invocation (20 ms at 512 MB, arm64) where there are such. Containers are warm:",
+        "a cold one of a function that signs or derives also reads the secret once.",
+    ]
+    for capability, priced in capabilities.items():
+        lines += ["", f"## {capability}", "", "| Operation | AWS calls | RCU | WCU | $/million |"]
+        lines += ["|---|---|---:|---:|---:|"]
+        lines += [
+            f"| {operation} | {calls} | {rcu:g} | {wcu:g} | {dollars:.2f} |"
+            for operation, calls, rcu, wcu, dollars in priced
+        ]
+    return "\n".join(lines + _idle(stack)) + "\n"
+
+
+def _idle(stack: Stack) -> list[str]:
+    counted = {
+        kind: sum(len(each.names(kind)) for each in Template(ROOT / "template.yaml", {}).family())
+        for kind in MONTHLY_DOLLARS
+    }
+    queues = sum(len(function.queues) for function in stack.functions.values())
+    polls = queues * QUEUE_POLLS / 1e6 * 0.40
+    lines = ["", "## When nobody calls", "", "| What | A month |", "|---|---:|"]
+    total = polls
+    for kind, (name, dollars) in MONTHLY_DOLLARS.items():
+        total += counted[kind] * dollars
+        lines.append(f"| {counted[kind]} x {name} | ${counted[kind] * dollars:.2f} |")
+    lines.append(f"| polling {queues} x queue | ${polls:.2f} |")
+    return [*lines, f"| together | ${total:.2f} |"]

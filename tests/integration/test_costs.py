@@ -1,0 +1,52 @@
+"""What every operation costs, held against docs/costs.md: a change of a bill is a reviewed diff.
+
+`make costs` writes the page anew.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.costs import Priced, page, shortener
+from tests.support.handlers import ROOT
+from tests.support.pump import Stack
+
+PAGE = ROOT / "docs" / "costs.md"
+
+
+@pytest.fixture(scope="module")
+def measured() -> tuple[list[Priced], str]:
+    """The shortener's bills, and the page that they make."""
+    with Stack([ROOT / "template.yaml"]) as stack:
+        priced = shortener(stack)
+        return priced, page({"shortener": priced}, stack)
+
+
+def test_costs_are_as_published(
+    measured: tuple[list[Priced], str], pytestconfig: pytest.Config
+) -> None:
+    if pytestconfig.getoption("--write-costs"):
+        PAGE.write_text(measured[1])
+    assert PAGE.read_text() == measured[1]
+
+
+@pytest.mark.parametrize(
+    ("operation", "calls", "rcu", "wcu"),
+    [
+        ("create, URL of 100 bytes", "1 PutItem", 0, 1),
+        ("create, URL of 480 bytes", "1 PutItem", 0, 1),
+        ("redirect, URL of 100 bytes", "1 Query", 0.5, 0),
+        ("redirect, URL of 500 bytes", "1 Query", 0.5, 0),
+        ("redirect, after 100 edits", "1 Query", 0.5, 0),
+        ("own link", "1 Query", 1, 0),
+        ("own link, after 100 edits", "1 Query", 1, 0),
+        ("edit", "1 Query + 1 PutItem", 1, 1),
+        ("edit, after 100 edits", "1 Query + 1 PutItem", 1, 1),
+        ("list of 20", "1 Query", 1.5, 0),
+    ],
+)
+def test_costs_are_the_fewest_calls_there_are(
+    measured: tuple[list[Priced], str], operation: str, calls: str, rcu: float, wcu: float
+) -> None:
+    [priced] = [each for each in measured[0] if each.operation == operation]
+    assert (priced.calls, priced.rcu, priced.wcu) == (calls, rcu, wcu)
