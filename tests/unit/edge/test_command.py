@@ -50,9 +50,7 @@ def request(world: World | None = None, **headers: str) -> Request:
         pytest.param('"*"', set(), id="quoted-star"),
     ],
 )
-def test_if_match_allows_the_versions_that_it_names(
-    tags: str, versions: set[int] | None
-) -> None:
+def test_if_match_allows_the_versions_that_it_names(tags: str, versions: set[int] | None) -> None:
     assert expected_versions(request(if_match=tags)) == versions
 
 

@@ -27,7 +27,9 @@ class Queue:
     batches: list[list[dict[str, str]]] = field(default_factory=list)
 
     def send_message_batch(
-        self, QueueUrl: str, Entries: list[dict[str, str]]  # noqa: N803
+        self,
+        QueueUrl: str,
+        Entries: list[dict[str, str]],
     ) -> dict[str, Any]:
         assert QueueUrl == QUEUE
         self.batches.append(Entries)
@@ -97,9 +99,7 @@ class TestTableStream:
         assert projector.taken == [commit("a", 1), commit("b")]
         assert queue.batches == []
 
-    def test_a_stream_that_fails_goes_to_the_queue_and_the_others_go_on(
-        self, world: World
-    ) -> None:
+    def test_a_stream_that_fails_goes_to_the_queue_and_the_others_go_on(self, world: World) -> None:
         projector, queue = Projector(frozenset("b")), Queue()
         assert deliver(world, [record(commit(s)) for s in "abc"], projector, queue) is None
         assert [each.stream for each in projector.taken] == ["a", "c"]

@@ -223,8 +223,10 @@ class TestBodies:
         "sent",
         [
             pytest.param(base64.b64encode(b"\xff\xfe").decode(), id="not-utf-8"),
-            pytest.param(base64.b64encode("\ud800".encode(errors="surrogatepass")).decode(),
-                         id="encoded-surrogate"),
+            pytest.param(
+                base64.b64encode("\ud800".encode(errors="surrogatepass")).decode(),
+                id="encoded-surrogate",
+            ),
             pytest.param("e", id="not-base64"),
         ],
     )

@@ -45,8 +45,13 @@ def test_the_names_of_the_claims_are_configured() -> None:
 
 @pytest.mark.parametrize(
     "context",
-    [{}, {"authorizer": None}, {"authorizer": {}}, {"authorizer": {"jwt": {"claims": {}}}},
-     {"authorizer": {"jwt": {"claims": {"sub": ""}}}}],
+    [
+        {},
+        {"authorizer": None},
+        {"authorizer": {}},
+        {"authorizer": {"jwt": {"claims": {}}}},
+        {"authorizer": {"jwt": {"claims": {"sub": ""}}}},
+    ],
     ids=["none", "null", "empty", "no-claims", "empty-subject"],
 )
 def test_without_a_subject_nobody_is_calling(context: dict[str, object]) -> None:

@@ -42,9 +42,7 @@ def test_each_kernel_error_has_its_answer(
 
 
 @pytest.mark.parametrize(("error", "status", "kind"), ANSWERS, ids=name_of)
-def test_no_message_of_an_error_gets_out(
-    error: errors.KernelError, status: int, kind: str
-) -> None:
+def test_no_message_of_an_error_gets_out(error: errors.KernelError, status: int, kind: str) -> None:
     body = of_kernel(error).body("request-1")
     assert not [word for word in SECRET.split() if word in body]
 

@@ -41,7 +41,9 @@ class Filter(Query):
     loud: bool | None = None
 
 
-def posted(body: str | None, headers: dict[str, str] | None = None, *, encoded: bool = False) -> Note:
+def posted(
+    body: str | None, headers: dict[str, str] | None = None, *, encoded: bool = False
+) -> Note:
     """The note in a request's body."""
     sent = event(body, base64=encoded)
     return parse_body(Note, Request(sent, {}, {}, headers or {}, None, "r", World().log()))
@@ -79,8 +81,11 @@ class TestBodies:
             pytest.param({"text": "t", "due": "soon"}, {"due"}, id="words-for-time"),
             pytest.param({"text": "t", "stars": float("nan")}, {"stars"}, id="nan"),
             pytest.param({"text": "t", "stars": float("inf")}, {"stars"}, id="infinity"),
-            pytest.param({"stars": "3", "x": 1, "due": 1}, {"text", "stars", "x", "due"},
-                         id="every-fault-at-once"),
+            pytest.param(
+                {"stars": "3", "x": 1, "due": 1},
+                {"text", "stars", "x", "due"},
+                id="every-fault-at-once",
+            ),
         ],
     )
     def test_a_wrong_field_is_named(self, fields: dict[str, Any], named: set[str]) -> None:
@@ -213,7 +218,7 @@ class TestTimes:
             "12030-01-31T12:00:00Z",
             " 2030-01-31T12:00:00Z",
             "2030-01-31T12:00:00Z\n",
-            "２０３０-01-31T12:00:00Z",
+            "\uff12030-01-31T12:00:00Z",
             "1893456000",
             1893456000,
             None,

@@ -16,7 +16,7 @@ class Vault:
     material: dict[str, str] = field(default_factory=lambda: {"root": "correct horse"})
     asked: list[str] = field(default_factory=list)
 
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:
         self.asked.append(SecretId)
         return {"SecretString": json.dumps(self.material)}
 

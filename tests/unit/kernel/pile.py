@@ -78,7 +78,9 @@ class Watched(MemoryStore):
     def append(self, commit: Commit) -> Commit | None:
         self.appends += 1
         if self.rivals:
-            super().append(replace(self.rivals.pop(), before=commit.before, after=commit.before + 1))
+            super().append(
+                replace(self.rivals.pop(), before=commit.before, after=commit.before + 1)
+            )
         return super().append(commit)
 
 
@@ -104,7 +106,9 @@ def by(
 ) -> Context:
     """The surroundings of one request."""
     signature = None if key is None else Signature.of(actor=actor, key=key, payload=payload)
-    return Context(actor, now, f"commit-{next(_serial)}", "correlation", signature=signature, **more)
+    return Context(
+        actor, now, f"commit-{next(_serial)}", "correlation", signature=signature, **more
+    )
 
 
 def commands(

@@ -188,9 +188,7 @@ class TestExecuting:
 
 class TestConflicts:
     @pytest.mark.parametrize("lost", [1, 2, 4])
-    def test_a_lost_race_is_decided_again_on_the_new_state(
-        self, store: Watched, lost: int
-    ) -> None:
+    def test_a_lost_race_is_decided_again_on_the_new_state(self, store: Watched, lost: int) -> None:
         waits = Waits()
         store.rivals = [rival(id=f"rival-{n}") for n in range(lost)]
         outcome = commands(store, waits=waits).execute(STREAM, put(2), by())

@@ -31,9 +31,7 @@ def test_the_version_at_a_moment_is_that_of_the_last_commit_not_after_it(
     store = grown(history)
     moments = list(accumulate(gap for gap, _ in history))
     versions = list(accumulate(events for _, events in history))
-    expected = max(
-        (v for m, v in zip(moments, versions, strict=True) if m <= moment), default=0
-    )
+    expected = max((v for m, v in zip(moments, versions, strict=True) if m <= moment), default=0)
     assert version_at(store, load(store, PILE, STREAM), START + moment) == expected
 
 

@@ -55,9 +55,7 @@ def test_the_oldest_are_dropped_beyond_the_capacity(entries: int, beyond: int) -
 @pytest.mark.parametrize(
     ("snapshot_every", "entries"), [(1, 8), (2, 64), (16, 64)], ids=["each", "two", "sixteen"]
 )
-def test_the_ring_is_short_where_every_commit_carries_it(
-    snapshot_every: int, entries: int
-) -> None:
+def test_the_ring_is_short_where_every_commit_carries_it(snapshot_every: int, entries: int) -> None:
     assert capacity(snapshot_every) == entries
 
 

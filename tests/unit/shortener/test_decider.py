@@ -79,9 +79,7 @@ def test_a_link_is_not_created_with_an_expiry_out_of_bounds(expires_at: int) -> 
 
 @pytest.mark.parametrize("expires_at", BAD_EXPIRIES)
 @pytest.mark.parametrize("history", [LIVE, DISABLED], ids=["live", "disabled"])
-def test_an_expiry_is_not_moved_out_of_bounds(
-    history: tuple[Event, ...], expires_at: int
-) -> None:
+def test_an_expiry_is_not_moved_out_of_bounds(history: tuple[Event, ...], expires_at: int) -> None:
     given(DECIDER, *history).when(EditLink(NOW, expires_at=expires_at)).rejected("expires_at")
 
 

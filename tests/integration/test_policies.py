@@ -1,0 +1,85 @@
+"""Each function's policy allows exactly what its handler was seen to do: no more, no less."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.costs import OWNER, shortener, url
+from tests.support.access import Access
+from tests.support.handlers import ROOT
+from tests.support.pump import Stack
+from tests.support.template import Template
+
+FUNCTIONS = Template(ROOT / "infra" / "shortener.yaml", {}).names("AWS::Serverless::Function")
+SHARED = {"SecretArn": "Secret"}
+"""Parameters that stand for the root stack's resources."""
+
+
+@pytest.fixture(scope="module")
+def seen() -> Mapping[str, set[Access]]:
+    """What each function did in a run through everything, faults included."""
+    with Stack([ROOT / "template.yaml"]) as stack:
+        shortener(stack)
+        fail_and_heal(stack)
+        return {name: stack.meter.touched(name) for name in FUNCTIONS}
+
+
+def fail_and_heal(stack: Stack) -> None:
+    """A projection that fails into the retry queue, and a sweep of a late row that does."""
+    for function in ("ShortenerProject", "ShortenerSweep"):
+        code = stack.request("POST", "/v1/links", user=OWNER, json={"long_url": url(60)}).json()[
+            "code"
+        ]
+        headers = {"if-match": "*"}
+        stack.request("DELETE", f"/v1/links/{code}", user=OWNER, headers=headers)
+        stack.faults.fail(
+            "dynamodb", "PutItem", "InternalServerError", status=500, times=3, function=function
+        )
+        if function == "ShortenerSweep":
+            stack.stream_records()
+            stack.tick(function)
+        stack.drain()
+
+
+def allowed(function: str) -> set[Access]:
+    """The (action, resource) pairs of a function's policies, as the template writes them."""
+    resource = Template(ROOT / "infra" / "shortener.yaml", {}).body["Resources"][function]
+    return {
+        (action, name)
+        for policy in resource["Properties"].get("Policies", [])
+        for statement in policy["Statement"]
+        for action in _listed(statement["Action"])
+        for target in _listed(statement["Resource"])
+        for name in _names(target)
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _names(target: Mapping[str, Any]) -> Iterator[str]:
+    match target:
+        case {"Fn::GetAtt": [name, "Arn"]}:
+            yield name
+        case {"Fn::Sub": text}:
+            yield re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
+        case {"Ref": name}:
+            yield SHARED[name]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_policy_allows_exactly_what_its_function_does(
+    seen: Mapping[str, set[Access]], function: str
+) -> None:
+    assert allowed(function) == seen[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nobody_may_change_or_delete_a_commit(function: str) -> None:
+    changing = {"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+    assert not {(action, "ShortenerEvents") for action in changing} & allowed(function)
