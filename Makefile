@@ -23,7 +23,7 @@ SOURCES := $(shell find functions infra -type f -not -name '*.pyc' -not -path 'i
 .PHONY: help up down url token test lint format types build sample deploy deploy-local bench costs lock e2e clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 # ---- Run it here ------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ os.environ.update(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-costs", action="store_true", help="write docs/costs.md anew")
+    parser.addoption("--write-openapi", action="store_true", help="write docs/openapi.json anew")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from functions.edge.problem import Problem
 from functions.edge.secrets import Secrets
+from functions.kernel.codec import to_json
 
 
 class Cursors:
@@ -31,4 +32,4 @@ class Cursors:
 
     def _signer(self, key_id: str, scope: tuple[str, ...]) -> URLSafeSerializer:
         key = self._secrets.key("cursor", key_id)
-        return URLSafeSerializer(key, salt="\n".join(scope))
+        return URLSafeSerializer(key, salt=to_json(scope))

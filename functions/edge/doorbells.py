@@ -35,11 +35,16 @@ class Retries:
             self._log.add(error=type(error).__name__)
             self.failed.append(stream)
 
-    def flush(self) -> None:
-        """Hands the failed streams to the queue. Raises if it does not take them."""
+    def close(self) -> None:
+        """Hands the failed streams to the queue and writes the line. Raises if the queue does not
+        take them."""
         self._log.count("retried_streams", len(self.failed))
-        bodies = [{"stream": stream} for stream in self.failed]
-        send(self._runtime.client("sqs"), self._url, bodies)
+        try:
+            if self.failed:
+                bodies = [{"stream": stream} for stream in self.failed]
+                send(self._runtime.client("sqs"), self._url, bodies)
+        finally:
+            self._log.write("failed" if self.failed else "ok")
 
 
 def doorbells(
@@ -58,8 +63,7 @@ def doorbells(
             return answer
         retries = Retries(runtime, queue_url, log)
         _ring_all(records, projector, retries, log)
-        retries.flush()
-        log.write("failed" if retries.failed else "ok")
+        retries.close()
         return None
 
     return handler

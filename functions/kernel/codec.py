@@ -18,10 +18,12 @@ Data = dict[str, Any]
 Upcaster = Callable[[Data], tuple[str, Data]]
 """Takes the data of one (type, version), gives type and data of the next version."""
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+
 
 def to_json(value: object) -> str:
     """The one compact, deterministic JSON form that is stored and digested."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    return _ENCODER.encode(value)
 
 
 def to_data(record: object) -> Data:

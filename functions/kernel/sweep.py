@@ -1,7 +1,7 @@
 """The sweep: rings every stream whose head is beyond a row, so that even a lost last record heals.
 
-It reads the event table in slices, each run going on where the one before stopped, and costs
-half a read unit per 4 KB of log and round, whatever the traffic.
+It reads the event table in slices, each run going on where the one before stopped. A round costs
+half a read unit per 4 KB of log and half a one per stream and view, whatever the traffic.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import hmac
 import re
 from collections.abc import Callable
 
+from functions.kernel.codec import to_json
 from functions.kernel.errors import Rejected
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -24,7 +25,7 @@ _RESERVED = frozenset(
 
 def derived(key: bytes, *parts: str | int) -> str:
     """The code that a keyed hash (HMAC-SHA256) gives to `parts`; equal parts, equal code."""
-    message = "\n".join(map(str, parts)).encode()
+    message = to_json(parts).encode()
     return _spell(hmac.digest(key, message, hashlib.sha256))
 
 

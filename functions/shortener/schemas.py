@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from functions.edge.problem import invalid
 from functions.edge.validation import Moment, Query, Schema, to_text
@@ -15,25 +16,41 @@ from functions.shortener.decider import DEFAULT_REDIRECT_STATUS, Link
 from functions.shortener.events import CODEC
 from functions.shortener.targets import MAX_URL
 
+CODE = "^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
+"""A code, for the document; codes.py decides."""
 RedirectStatus = Literal[301, 302, 307, 308]
 CLEARED = {"expires_at": None, "redirect_status": DEFAULT_REDIRECT_STATUS, "disabled": False}
 """What null sets a field to; a field that is not here cannot be cleared."""
+
+# What is extra only tells readers: targets.py decides, and says why.
+LongUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_URL,
+        json_schema_extra={
+            "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://",
+            "examples": ["https://example.com/a?b=c"],
+        },
+    ),
+]
 
 
 class NewLink(Schema):
     """Body of POST /v1/links. An absent `expires_at` takes the stack's default, null is never."""
 
-    long_url: Annotated[str, Field(min_length=1, max_length=MAX_URL)]
-    alias: str | None = None
+    long_url: LongUrl
+    alias: Annotated[str, Field(json_schema_extra={"pattern": CODE})] | None = None
     expires_at: Moment | None = None
     redirect_status: RedirectStatus = DEFAULT_REDIRECT_STATUS
     dedupe: bool = True
 
 
 class LinkPatch(Schema):
-    """Body of PATCH /v1/links/{code}: absent keeps, null clears."""
+    """Body of PATCH /v1/links/{code}: absent keeps, null clears, `expires_at` to never,
+    `redirect_status` to 302, `disabled` to false."""
 
-    long_url: Annotated[str, Field(min_length=1, max_length=MAX_URL)] | None = None
+    long_url: LongUrl | SkipJsonSchema[None] = None
     expires_at: Moment | None = None
     redirect_status: RedirectStatus | None = None
     disabled: bool | None = None
@@ -57,7 +74,9 @@ class PageQuery(Query):
 class LinkQuery(Query):
     """Query of GET /v1/links/{code}: `at` is a version or an RFC 3339 time."""
 
-    at: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    at: Annotated[str, Field(min_length=1, max_length=40)] | None = Field(
+        None, description="A version, or an RFC 3339 time."
+    )
 
 
 def link_body(link: Link, version: int, public_url: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import SplitResult, quote, urlsplit
 
 import idna
@@ -21,6 +21,23 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # A host whose last label is a number is an IPv4 address to browsers (WHATWG URL, 3.5).
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)", re.ASCII)
+# urlsplit takes what stands around an address in brackets for nothing.
+_BRACKETS = re.compile(r"\[[0-9A-Fa-f:.]+\](?::\d+)?|[^\[\]]+")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+# Compatible and mapped (RFC 4291), translated (RFC 7915), NAT64 (RFC 6052, RFC 8215), 6to4
+# (RFC 3056), Teredo (RFC 4380): other names for hosts that an IPv4 address would show.
+_CARRYING_IPV4 = [
+    IPv6Network(network)
+    for network in (
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+    )
+]
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 _UNMIXABLE = {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"}
 _KEPT_IN_URL = "%/:?#[]@!$&'()*+,;=~-._"
@@ -47,8 +64,8 @@ def target(url: str, own_hosts: Collection[str] = ()) -> str:
 
 def identity(accepted: str) -> str:
     """What two accepted URLs share when they are one: an empty path is "/" (RFC 3986, 6.2.3)."""
-    parts = urlsplit(accepted)
-    return accepted if parts.path else parts._replace(path="/").geturl()
+    end = _authority_end(accepted)
+    return accepted if accepted[end:].startswith("/") else f"{accepted[:end]}/{accepted[end:]}"
 
 
 def _refused(reason: str) -> Rejected:
@@ -75,6 +92,8 @@ def _split(url: str) -> SplitResult:
         raise _refused("carries a user name, which hides the real host")
     if parts.netloc.endswith(":") or "%" in parts.netloc:
         raise _refused("has a malformed host")
+    if not _BRACKETS.fullmatch(parts.netloc):
+        raise _refused("is not a URL")
     return parts
 
 
@@ -127,12 +146,14 @@ def _ipv6(name: str) -> IPv6Address:
         address = IPv6Address(name)
     except AddressValueError as error:
         raise _refused("is not a URL") from error
-    if address.ipv4_mapped or address.sixtofour or address.teredo or address.scope_id:
+    nowhere = address.is_loopback or address.is_unspecified
+    if not nowhere and any(address in network for network in _CARRYING_IPV4):
         raise _refused("has an IP address in a disguised form")
     return address
 
 
 def _public(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    if not address.is_global or address.is_multicast:
+    known = isinstance(address, IPv4Address) or address in _GLOBAL_UNICAST
+    if not known or not address.is_global or address.is_multicast:
         raise _refused("leads to a private or reserved address")
     return address

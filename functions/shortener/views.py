@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.kernel.codec import from_data, to_data
+from functions.kernel.codec import from_data, to_data, to_json
 from functions.kernel.store import Stream
 from functions.kernel.views import Row, View
 from functions.shortener.decider import Link
@@ -12,7 +12,7 @@ from functions.shortener.decider import Link
 
 def owner_list(tenant: str, owner: str) -> str:
     """The name of the list that holds an owner's links."""
-    return f"{tenant}#{owner}"
+    return to_json([tenant, owner])
 
 
 def render(stream: Stream[Link | None]) -> Row:

@@ -76,18 +76,18 @@ def replay(scenario: Scenario, schedule: Sequence[str]) -> Run:
 def pause() -> None:
     """Ends the turn of the actor that calls it; nothing, outside an actor."""
     current = greenlet.getcurrent()
-    if isinstance(current, _Turns):
+    if isinstance(current, Turns):
         current.parent.switch()
 
 
-class _Turns(greenlet.greenlet):  # type: ignore[misc]
+class Turns(greenlet.greenlet):  # type: ignore[misc]
     """An actor under way."""
 
 
 def _run(scenario: Scenario, choose: Callable[[list[str]], str]) -> Run:
     latest.clear()
     outcomes: dict[str, object] = {}
-    actors = {name: _Turns(_noting(outcomes, name, actor)) for name, actor in scenario().items()}
+    actors = {name: Turns(_noting(outcomes, name, actor)) for name, actor in scenario().items()}
     for actor in actors.values():
         actor.switch()
     while ready := [name for name, actor in actors.items() if not actor.dead]:

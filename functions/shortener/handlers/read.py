@@ -56,7 +56,9 @@ def build(runtime: Runtime) -> Handler:
         return show(past(current, at))
 
     def past(current: Stream[Link | None], at: str) -> Stream[Link | None]:
-        version = int(at) if at.isdecimal() else version_at(store, current, _moment(at))
+        version = (
+            int(at) if at.isascii() and at.isdecimal() else version_at(store, current, _moment(at))
+        )
         if not 1 <= version <= current.version:
             raise NotFound(f"{current.id} has no version {version}")
         return (

@@ -30,10 +30,9 @@ def build(runtime: Runtime) -> Handler:
             ring=lambda stream: retries.attempt(stream, lambda: wired.projector.ring(stream)),
             has_time=lambda: context.get_remaining_time_in_millis() > RESERVE_MS,
         )
-        retries.flush()
         log.count("swept_streams", swept.rung)
         log.add(checked=swept.checked, complete=swept.complete)
-        log.write("ok")
+        retries.close()
 
     return handler
 

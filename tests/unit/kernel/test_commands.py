@@ -85,6 +85,13 @@ class TestCreating:
         assert again.repeated
         assert again.state == Pile((1,))
 
+    @pytest.mark.parametrize("key", [None, "another"], ids=["no-key", "another-key"])
+    def test_what_is_rejected_and_no_repeat_stays_rejected(
+        self, store: Watched, key: str | None
+    ) -> None:
+        with pytest.raises(Rejected):
+            commands(store).create(STREAM, put(-1), by(key=key))
+
     def test_the_same_key_with_another_payload_is_refused(self, store: Watched) -> None:
         with pytest.raises(CommandReused):
             commands(store).create(STREAM, put(2), by(key="create", payload="other"))

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from functions.kernel.commands import Context
+from functions.kernel.errors import AlreadyExists, CommandReused, Conflict
+from functions.kernel.memory import MemoryStore
+from functions.kernel.ring import Signature
+from functions.shortener.decider import Command, DeleteLink, EditLink, Link, stream_id
+from functions.shortener.issuing import TRIES, Issued, Issuer, Wish
+from tests.unit.shortener.links import DAY, NOW, URL, by, commands
+
+WISH = Wish(long_url=URL, expires_at=NOW + DAY, redirect_status=302)
+FRESH = replace(WISH, dedupe=False)
+
+
+class Shop:
+    """An issuer on a store of its own, whose entropy counts and whose key is asked for seldom."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.asked = 0
+        numbers = count()
+        self.entropy = lambda size: next(numbers).to_bytes(size, "big")
+
+    def issue(self, wish: Wish, context: Context | None = None) -> Issued:
+        issuer = Issuer(commands(self.store), self._secret, lambda size: self.entropy(size))
+        return issuer.issue(wish, context or keyed(None))
+
+    def change(self, link: Link, command: Command) -> None:
+        commands(self.store).execute(stream_id(link.domain, link.code), command, keyed(None))
+
+    def _secret(self) -> bytes:
+        self.asked += 1
+        return b"key"
+
+
+_serial: Iterator[int] = count()
+
+
+def keyed(
+    key: str | None, *, actor: str = "alice", tenant: str = "default", payload: str = ""
+) -> Context:
+    signature = None if key is None else Signature.of(actor=actor, key=key, payload=payload)
+    context = by(actor, tenant=tenant)
+    return replace(context, commit_id=f"commit-{next(_serial)}", signature=signature)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def test_an_owner_that_has_the_link_already_gets_it_again(shop: Shop) -> None:
+    first, again = shop.issue(WISH), shop.issue(WISH)
+    assert (first.created, again.created) == (True, False)
+    assert (again.link, again.version) == (first.link, 1)
+    assert len(shop.store.commits) == 1
+
+
+@pytest.mark.parametrize("other", ["https://example.com", "https://example.com/"], ids=repr)
+def test_an_empty_path_is_the_same_url(shop: Shop, other: str) -> None:
+    shop.issue(replace(WISH, long_url="https://example.com"))
+    assert not shop.issue(replace(WISH, long_url=other)).created
+
+
+@pytest.mark.parametrize(
+    ("wish", "context"),
+    [
+        pytest.param(replace(WISH, long_url=URL + "b"), keyed(None), id="another-url"),
+        pytest.param(WISH, keyed(None, actor="bob"), id="another-owner"),
+        pytest.param(WISH, keyed(None, tenant="acme"), id="another-tenant"),
+        pytest.param(FRESH, keyed(None), id="without-dedupe"),
+        pytest.param(replace(WISH, required={"redirect_status": 301}, redirect_status=301),
+                     keyed(None), id="another-policy"),
+        pytest.param(replace(WISH, alias="sale"), keyed(None), id="alias"),
+    ],
+)  # fmt: skip
+def test_what_is_not_the_same_gets_a_code_of_its_own(
+    shop: Shop, wish: Wish, context: Context
+) -> None:
+    first, second = shop.issue(WISH), shop.issue(wish, context)
+    assert second.created
+    assert second.link.code != first.link.code
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(EditLink(NOW, long_url=URL + "b"), id="retargeted"),
+        pytest.param(EditLink(NOW, disabled=True), id="disabled"),
+        pytest.param(DeleteLink(), id="deleted"),
+    ],
+)
+def test_a_link_that_no_longer_leads_there_is_never_the_answer(shop: Shop, change: Command) -> None:
+    first = shop.issue(WISH).link
+    shop.change(first, change)
+    second = shop.issue(WISH)
+    assert second.created
+    assert second.link.code != first.code
+    assert shop.issue(WISH).link == second.link
+
+
+def test_an_expired_link_is_never_the_answer(shop: Shop) -> None:
+    first = shop.issue(WISH).link
+    later = replace(keyed(None), now=NOW + DAY)
+    second = shop.issue(replace(WISH, expires_at=NOW + 2 * DAY), later)
+    assert second.created
+    assert second.link.code != first.code
+
+
+def test_an_alias_is_the_code(shop: Shop) -> None:
+    assert shop.issue(replace(WISH, alias="sale")).link.code == "sale"
+    assert shop.asked == 0
+
+
+@pytest.mark.parametrize("actor", ["alice", "bob"])
+def test_a_taken_alias_is_refused(shop: Shop, actor: str) -> None:
+    shop.issue(replace(WISH, alias="sale"))
+    with pytest.raises(AlreadyExists):
+        shop.issue(replace(WISH, alias="sale"), keyed(None, actor=actor))
+    assert len(shop.store.commits) == 1
+
+
+def test_a_deleted_alias_is_never_given_out_again(shop: Shop) -> None:
+    shop.change(shop.issue(replace(WISH, alias="sale")).link, DeleteLink())
+    with pytest.raises(AlreadyExists):
+        shop.issue(replace(WISH, alias="sale"))
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        pytest.param(replace(WISH, alias="sale", key="k"), id="alias"),
+        pytest.param(replace(WISH, key="k"), id="dedupe"),
+        pytest.param(replace(FRESH, key="k"), id="without-dedupe"),
+    ],
+)
+def test_a_repeat_gets_the_first_answer_even_if_the_link_was_changed(
+    shop: Shop, wish: Wish
+) -> None:
+    first = shop.issue(wish, keyed("k"))
+    shop.change(first.link, EditLink(NOW, long_url=URL + "b"))
+    again = shop.issue(wish, keyed("k"))
+    assert (again.link, again.version, again.created) == (first.link, 1, True)
+    assert len(shop.store.commits) == 1
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        pytest.param(replace(WISH, alias="sale", key="k"), id="alias"),
+        pytest.param(replace(WISH, key="k"), id="dedupe"),
+        pytest.param(replace(FRESH, key="k"), id="without-dedupe"),
+    ],
+)
+def test_the_same_key_with_another_payload_is_refused(shop: Shop, wish: Wish) -> None:
+    shop.issue(wish, keyed("k"))
+    with pytest.raises(CommandReused):
+        shop.issue(wish, keyed("k", payload="other"))
+
+
+def test_without_dedupe_or_key_every_link_is_new(shop: Shop) -> None:
+    codes = {shop.issue(FRESH).link.code for _ in range(5)}
+    assert len(codes) == 5
+
+
+def test_a_url_whose_codes_are_used_up_gets_random_ones(shop: Shop) -> None:
+    for _ in range(TRIES):
+        shop.change(shop.issue(WISH).link, EditLink(NOW, long_url=URL + "b"))
+    last = shop.issue(WISH)
+    assert (last.created, last.conflicts) == (True, TRIES)
+
+
+def test_the_search_for_a_free_code_is_bounded(shop: Shop) -> None:
+    shop.entropy = bytes
+    shop.issue(FRESH)
+    with pytest.raises(Conflict):
+        shop.issue(FRESH)
