@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from functions.edge.log import LogLine
-from functions.edge.queue import consume, send
-from functions.edge.runtime import Event, Handler, Runtime
+from functions.edge.queue import Message, consume, send
+from functions.edge.runtime import Event, Runtime
 from functions.kernel.dynamo import from_item
+from functions.kernel.projector import ProjectionFailed, Projector, newest_of_each
+from functions.kernel.quarantine import Quarantine
 from functions.kernel.store import Commit
-from functions.kernel.views import Projector, newest_of_each
+
+SET_ASIDE_AT = 4
+"""The delivery at which a stream that fails once more goes into quarantine: one before the last,
+so that the dead-letter queue keeps what even that cannot be said of."""
 
 
 class Retries:
@@ -47,26 +53,51 @@ class Retries:
             self._log.write("failed" if self.failed else "ok")
 
 
-def doorbells(
-    runtime: Runtime, capability: str, queue_url: str, projector: Projector[Any]
-) -> Handler:
-    """A Lambda handler for an event table's stream and for its retry queue."""
+@dataclass(frozen=True)
+class Doorbells:
+    """A capability's projector with what it takes to feed it: its retry queue and quarantine."""
 
-    def handler(event: Event, context: Any) -> Any:
-        log = LogLine(runtime, capability, getattr(context, "aws_request_id", ""))
+    runtime: Runtime
+    capability: str
+    queue_url: str
+    projector: Projector[Any]
+    quarantine: Quarantine
+
+    def handler(self, event: Event, context: Any) -> Any:
+        """The Lambda handler for the event table's stream and for the retry queue."""
+        log = LogLine(self.runtime, self.capability, context.aws_request_id)
         records = event["Records"]
         log.add(records=len(records))
-        if records and records[0]["eventSource"] == "aws:sqs":
-            answer = consume(event, context, lambda body: projector.ring(body["stream"]))
-            log.count("failed_retries", len(answer["batchItemFailures"]))
-            log.write("failed" if answer["batchItemFailures"] else "ok")
-            return answer
-        retries = Retries(runtime, queue_url, log)
-        _ring_all(records, projector, retries, log)
-        retries.close()
+        if records and records[0].get("eventSource") == "aws:sqs":
+            return self._again(event, context, log)
+        retries = Retries(self.runtime, self.queue_url, log)
+        try:
+            _ring_all(records, self.projector.renewed(), retries, log)
+        finally:
+            retries.close()
         return None
 
-    return handler
+    def _again(self, event: Event, context: Any, log: LogLine) -> Any:
+        projector = self.projector.renewed()
+
+        def ring(message: Message) -> None:
+            stream = message.body["stream"]
+            try:
+                projector.ring(stream)
+            except Exception as error:
+                log.add(error=type(error.__cause__ or error).__name__)
+                if message.delivery < SET_ASIDE_AT:
+                    raise
+                view = error.view if isinstance(error, ProjectionFailed) else "*"
+                kind = type(error.__cause__ or error).__name__
+                self.quarantine.add(stream, view, kind, self.runtime.now())
+                log.count("quarantined")
+
+        answer = consume(event, context, ring)
+        failed = len(answer["batchItemFailures"])
+        log.count("failed_retries", failed)
+        log.write("failed" if failed else "ok")
+        return answer
 
 
 def _ring_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -22,11 +22,19 @@ class SendFailed(Exception):
     """The queue did not take every message."""
 
 
-def consume(event: Event, context: Any, handle: Callable[[Any], None]) -> Any:
-    """Hands each message's JSON body to `handle`; those that raise are reported, and come again."""
+class Message(NamedTuple):
+    """A message's JSON body, and the how manieth delivery this is."""
+
+    body: Any
+    delivery: int
+
+
+def consume(event: Event, context: Any, handle: Callable[[Message], None]) -> Any:
+    """Hands each message to `handle`; those that raise are reported, and come again."""
 
     def take(record: dict[str, Any]) -> None:
-        handle(json.loads(record["body"]))
+        delivery = int(record["attributes"]["ApproximateReceiveCount"])
+        handle(Message(json.loads(record["body"]), delivery))
 
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event, take, processor, context)

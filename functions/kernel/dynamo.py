@@ -91,7 +91,7 @@ class DynamoStore:
         return commits[:limit], len(commits) > limit or "LastEvaluatedKey" in answer
 
     def heads(
-        self, position: Mapping[str, Any] | None, limit: int
+        self, position: Mapping[str, Any] | None, limit: int, *, consistent: bool = False
     ) -> tuple[dict[str, int], dict[str, Any] | None]:
         """One page of a scan over the whole table, of at most `limit` commits.
 
@@ -100,7 +100,11 @@ class DynamoStore:
         """
         start = {"ExclusiveStartKey": position} if position else {}
         answer = self._client.scan(
-            TableName=self._table, ProjectionExpression="pk, n", Limit=limit, **start
+            TableName=self._table,
+            ProjectionExpression="pk, n",
+            Limit=limit,
+            ConsistentRead=consistent,
+            **start,
         )
         heads: dict[str, int] = {}
         for item in answer["Items"]:

@@ -6,12 +6,13 @@ half a read unit per 4 KB of log and half a one per stream and view, whatever th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.views import Projector, ViewTable
+from functions.kernel.projector import Projector
+from functions.kernel.views import ViewTable
 
 MARK = "sweep"
 SLICE = 1000
@@ -31,19 +32,22 @@ def sweep(
     store: DynamoStore,
     table: ViewTable,
     projector: Projector[Any],
-    ring: Callable[[str], None],
+    ring: Callable[[Projector[Any], str], None],
     has_time: Callable[[], bool],
+    aside: Collection[str] = (),
 ) -> Swept:
     """Goes through the event table while `has_time()`, from where the last run stopped.
 
     `ring` brings one stream's rows up to date and must not raise for a stream that cannot be.
+    Streams in `aside` are left alone.
     """
     position, checked, rung = table.mark(MARK), 0, 0
     while True:
         heads, position = store.heads(position, SLICE)
-        late = projector.behind(heads)
+        current = projector.renewed()
+        late = current.behind(heads) - set(aside)
         for stream in sorted(late):
-            ring(stream)
+            ring(current, stream)
         checked, rung = checked + len(heads), rung + len(late)
         table.set_mark(MARK, position)
         if position is None or not has_time():

@@ -8,19 +8,21 @@ Rows are never deleted; a resource that is gone keeps its row and leaves the lis
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from functions.kernel.backoff import DEFAULT, Backoff
 from functions.kernel.codec import to_json
-from functions.kernel.decider import Decider
-from functions.kernel.store import Commit, EventStore, Stream, load, replay
+from functions.kernel.errors import Conflict
+from functions.kernel.store import Stream
 
 S = TypeVar("S")
 
 BATCH_GET = 100
 """BatchGetItem takes at most this many keys (DynamoDB API reference)."""
+BATCH_WRITE = 25
+"""BatchWriteItem takes at most this many requests (DynamoDB API reference)."""
 
 
 @dataclass(frozen=True)
@@ -112,83 +114,83 @@ class ViewTable:
             next=shown[-1]["position"]["S"] if more and shown else None,
         )
 
-    def versions(self, view: View[Any], streams: Sequence[str]) -> dict[str, int]:
+    def versions(
+        self, view: View[Any], streams: Sequence[str], *, consistent: bool = False
+    ) -> dict[str, int]:
         """The version of each stream's row. Absent: no row, or throttled to the last attempt;
         either way the stream is rung, which a row that is new enough survives unharmed."""
         found: dict[str, int] = {}
         for start in range(0, len(streams), BATCH_GET):
             keys = [{"pk": {"S": view.prefix + s}} for s in streams[start : start + BATCH_GET]]
-            for item in self._batch_get(keys):
+            for item in self._batch_get(keys, consistent):
                 found[item["pk"]["S"].removeprefix(view.prefix)] = int(item["v"]["N"])
         return found
 
-    def _batch_get(self, keys: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    def _batch_get(self, keys: list[dict[str, Any]], consistent: bool) -> Iterable[dict[str, Any]]:
         for _ in self._backoff.tries():
             if not keys:
                 return
-            answer = self._client.batch_get_item(
-                RequestItems={self._table: {"Keys": keys, "ProjectionExpression": "pk, v"}}
-            )
+            request = {"Keys": keys, "ProjectionExpression": "pk, v", "ConsistentRead": consistent}
+            answer = self._client.batch_get_item(RequestItems={self._table: request})
             yield from answer["Responses"].get(self._table, [])
             keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
 
     def mark(self, name: str) -> Any:
         """A note that a keeper of views left itself with `set_mark`, or None."""
-        answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": f"mark#{name}"}})
+        answer = self._client.get_item(
+            TableName=self._table, Key={"pk": {"S": f"mark#{name}"}}, ConsistentRead=True
+        )
         return json.loads(answer["Item"]["d"]["S"]) if "Item" in answer else None
 
     def set_mark(self, name: str, value: Any) -> None:
         """Leaves a note; the last one to write it wins."""
-        item = {"pk": {"S": f"mark#{name}"}, "d": {"S": to_json(value)}}
-        self._client.put_item(TableName=self._table, Item=item)
+        self._client.put_item(TableName=self._table, Item=_mark(name, value))
+
+    def swap_mark(self, name: str, old: Any, new: Any) -> bool:
+        """Leaves a note in the place of `old` (None: of none), unless another stands there."""
+        expected: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if old is not None:
+            expected = {
+                "ConditionExpression": "d = :old",
+                "ExpressionAttributeValues": {":old": {"S": to_json(old)}},
+            }
+        try:
+            self._client.put_item(TableName=self._table, Item=_mark(name, new), **expected)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            # Our own put, if its answer was lost and the SDK repeated it.
+            return bool(self.mark(name) == new)
+        return True
+
+    def drop(self, prefix: str, has_time: Callable[[], bool]) -> tuple[int, bool]:
+        """Deletes all rows whose key starts so. Gives how many, and whether none is left."""
+        dropped = 0
+        page: dict[str, Any] = {}
+        while True:
+            answer = self._client.scan(
+                TableName=self._table,
+                ProjectionExpression="pk",
+                FilterExpression="begins_with(pk, :prefix)",
+                ExpressionAttributeValues={":prefix": {"S": prefix}},
+                **page,
+            )
+            rows = [{"DeleteRequest": {"Key": item}} for item in answer["Items"]]
+            for start in range(0, len(rows), BATCH_WRITE):
+                self._batch_write(rows[start : start + BATCH_WRITE])
+            dropped += len(rows)
+            if "LastEvaluatedKey" not in answer:
+                return dropped, True
+            if not has_time():
+                return dropped, False
+            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _batch_write(self, requests: list[dict[str, Any]]) -> None:
+        for _ in self._backoff.tries():
+            answer = self._client.batch_write_item(RequestItems={self._table: requests})
+            requests = answer.get("UnprocessedItems", {}).get(self._table, [])
+            if not requests:
+                return
+        raise Conflict(f"{self._table} takes no more writes")
 
 
-class Projector(Generic[S]):
-    """The function that keeps a capability's views."""
-
-    def __init__(
-        self,
-        store: EventStore,
-        table: ViewTable,
-        decider: Decider[Any, S, Any],
-        views: Sequence[View[S]],
-    ) -> None:
-        self._store = store
-        self._table = table
-        self._decider = decider
-        self.views = views
-
-    def ring(self, stream: str) -> None:
-        """Brings every row of a stream up to what the store holds."""
-        current = load(self._store, self._decider, stream)
-        if current.version:
-            self._write(current)
-
-    def take(self, commit: Commit) -> None:
-        """The same, sparing the load where the commit itself tells the state."""
-        if not commit.stateful:
-            self.ring(commit.stream)
-            return
-        self._write(replay(self._decider, [commit]))
-
-    def behind(self, heads: Mapping[str, int]) -> set[str]:
-        """The streams of which some row is older than the given head."""
-        streams = list(heads)
-        late: set[str] = set()
-        for view in self.views:
-            versions = self._table.versions(view, streams)
-            late.update(s for s in streams if versions.get(s, 0) < heads[s])
-        return late
-
-    def _write(self, current: Stream[S]) -> None:
-        for view in self.views:
-            self._table.put(view, current.id, current.version, view.render(current))
-
-
-def newest_of_each(commits: Iterable[Commit]) -> Collection[Commit]:
-    """One commit per stream: the one that leads furthest. The rest of a batch adds nothing."""
-    newest: dict[str, Commit] = {}
-    for commit in commits:
-        if commit.stream not in newest or newest[commit.stream].after < commit.after:
-            newest[commit.stream] = commit
-    return newest.values()
+def _mark(name: str, value: Any) -> dict[str, Any]:
+    return {"pk": {"S": f"mark#{name}"}, "d": {"S": to_json(value)}}

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from functions.edge.runtime import Runtime
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.views import Projector, ViewTable
+from functions.kernel.projector import Projector
+from functions.kernel.quarantine import Quarantine
+from functions.kernel.views import ViewTable
 from functions.shortener.decider import DECIDER, Link
-from functions.shortener.views import LINKS
+from functions.shortener.views import VIEWS
 
 
 class Settings(NamedTuple):
@@ -20,11 +22,12 @@ class Settings(NamedTuple):
 
 
 class Projection(NamedTuple):
-    """The projector with the store that it reads and the table that it writes."""
+    """The projector, the store that it reads, the table that it writes, what it set aside."""
 
     store: DynamoStore
     table: ViewTable
     projector: Projector[Link | None]
+    quarantine: Quarantine
 
 
 def projection(runtime: Runtime, config: Settings) -> Projection:
@@ -32,4 +35,5 @@ def projection(runtime: Runtime, config: Settings) -> Projection:
     client, backoff = runtime.client("dynamodb"), runtime.backoff()
     store = DynamoStore(client, config.events_table, backoff)
     table = ViewTable(client, config.views_table, backoff)
-    return Projection(store, table, Projector(store, table, DECIDER, [LINKS]))
+    projector = Projector(store, table, DECIDER, VIEWS)
+    return Projection(store, table, projector, Quarantine(client, config.views_table))

@@ -33,3 +33,5 @@ def read(data: dict[str, Any]) -> tuple[Link, int]:
 
 
 LINKS: View[Link | None] = View("links", render)
+
+VIEWS = (LINKS,)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from functions.edge.settings import settings
+from functions.kernel.replay import RETIRED_MS, Replay
+from functions.shortener.decider import DECIDER
+from functions.shortener.projecting import Settings, projection
+from functions.shortener.views import LINKS
 from tests.support.handlers import ROOT
 from tests.support.meter import Bill
 from tests.support.pump import Stack
@@ -42,7 +47,6 @@ def shortener(stack: Stack) -> list[Priced]:
     """The shortener's bills, on warm containers."""
     links = Links(stack)
     links.create(url(50))
-    stack.request("GET", "/v1/links?cursor=warm", user=OWNER)
     priced = [
         links.priced(f"create, URL of {size:,} bytes", lambda size=size: links.create(url(size)))  # type: ignore[misc]
         for size in (100, 480, 500, 2048)
@@ -70,13 +74,32 @@ def shortener(stack: Stack) -> list[Priced]:
     with stack.meter.operation("project 20 new links") as bill:
         stack.deliver("ShortenerProject", records)
     priced.append(line(bill))
+    priced.append(links.priced("list, cold container", lambda: links.get("?limit=1")))
     priced.append(links.priced("list of 20", lambda: links.get("?limit=20")))
     links.edit(codes[0], 1)
     priced.append(links.priced("project 1 edit", stack.drain))
     priced.append(links.priced("delete", lambda: links.delete(codes[1])))
     stack.drain()
     priced.append(links.priced("sweep of 25 links, none late", links.sweep))
+    priced.append(links.priced("replay of 25 links", lambda: replay(stack)))
+    stack.advance(RETIRED_MS / 1000)
+    priced.append(links.priced("sweep that drops the retired rows", links.sweep))
     return priced
+
+
+def replay(stack: Stack) -> None:
+    """Replays the shortener's list to its end."""
+    wired = projection(stack.runtime("ShortenerSweep"), sweep_settings(stack))
+    run = Replay(wired.store, wired.table, DECIDER, LINKS)
+    run.begin(stack.clock.now())
+    while not run.slice().complete:
+        pass
+    run.flip(stack.clock.now())
+
+
+def sweep_settings(stack: Stack) -> Settings:
+    """What the projector's functions are told."""
+    return settings(Settings, stack.functions["ShortenerSweep"].env)
 
 
 class Links:

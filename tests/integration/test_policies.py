@@ -29,7 +29,8 @@ def seen() -> Mapping[str, set[Access]]:
 
 
 def fail_and_heal(stack: Stack) -> None:
-    """A projection that fails into the retry queue, and a sweep of a late row that does."""
+    """A projection that fails into the retry queue, and a sweep of a late row that does; one that
+    fails into quarantine."""
     for function in ("ShortenerProject", "ShortenerSweep"):
         code = stack.request("POST", "/v1/links", user=OWNER, json={"long_url": url(60)}).json()[
             "code"
@@ -43,6 +44,17 @@ def fail_and_heal(stack: Stack) -> None:
             stack.stream_records()
             stack.tick(function)
         stack.drain()
+    stack.request("POST", "/v1/links", user=OWNER, json={"long_url": url(70)})
+    failing = stack.faults.fail(
+        "dynamodb",
+        "PutItem",
+        "InternalServerError",
+        status=500,
+        times=-1,
+        resource="ShortenerViews",
+    )
+    stack.drain()
+    assert failing.fired
 
 
 def allowed(function: str) -> set[Access]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.store import load
 from functions.shortener.decider import DECIDER, Link
-from tests.support.faults import Crash
+from functions.shortener.projecting import Projection, Settings, projection
+from tests.support.faults import Crash, Fault
 from tests.support.pump import Stack
 
 OWNER = "alice"
@@ -111,18 +113,46 @@ def test_a_stream_that_fails_is_retried_from_the_queue_and_the_others_go_on(stac
     assert stack.messages("ShortenerRetry") == []
 
 
-def test_what_never_works_ends_in_the_dead_letter_queue_and_a_sweep_heals_it(stack: Stack) -> None:
-    ask(stack, "POST", "", json={"long_url": "https://example.com/"})
-    fault = stack.faults.fail(
+def views_down(stack: Stack, operation: str = "PutItem") -> Fault:
+    """The view table refuses an operation from now on."""
+    return stack.faults.fail(
         "dynamodb",
-        "PutItem",
+        operation,
         "InternalServerError",
         status=500,
         times=-1,
         resource="ShortenerViews",
     )
+
+
+def projector_of(stack: Stack) -> Projection:
+    """The projector as an operator's tool has it."""
+    env = stack.functions["ShortenerSweep"].env
+    return projection(stack.runtime("ShortenerSweep"), settings(Settings, env))
+
+
+def test_a_stream_that_never_works_is_set_aside_until_somebody_releases_it(stack: Stack) -> None:
+    ask(stack, "POST", "", json={"long_url": "https://example.com/"})
+    views_down(stack)
     stack.drain()
-    assert fault.fired > 3
+    wired = projector_of(stack)
+    [aside] = wired.quarantine.all()
+    assert (aside.view, aside.error, aside.failures) == ("links", "InternalServerError", 1)
+    assert [stack.messages(name) for name in ("ShortenerRetry", "ShortenerRetryDlq")] == [[], []]
+    stack.faults.clear()
+    stack.tick("ShortenerSweep")
+    assert listed(stack) == []
+    wired.projector.renewed().ring(aside.stream)
+    wired.quarantine.release(aside.stream)
+    assert listed(stack) == folded(stack)
+    assert wired.quarantine.all() == []
+
+
+def test_what_cannot_even_be_set_aside_ends_in_the_dead_letter_queue(stack: Stack) -> None:
+    ask(stack, "POST", "", json={"long_url": "https://example.com/"})
+    views_down(stack)
+    views_down(stack, "UpdateItem")
+    stack.drain()
     assert len(stack.messages("ShortenerRetryDlq")) == 1
     stack.faults.clear()
     stack.tick("ShortenerSweep")

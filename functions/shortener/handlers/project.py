@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.edge.doorbells import doorbells
+from functions.edge.doorbells import Doorbells
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.shortener.projecting import Settings, projection
@@ -11,8 +11,9 @@ from functions.shortener.projecting import Settings, projection
 def build(runtime: Runtime) -> Handler:
     """The handler, in a given runtime."""
     config = settings(Settings, runtime.env)
-    projector = projection(runtime, config).projector
-    return doorbells(runtime, "shortener", config.retry_queue_url, projector)
+    wired = projection(runtime, config)
+    queue = config.retry_queue_url
+    return Doorbells(runtime, "shortener", queue, wired.projector, wired.quarantine).handler
 
 
 handler = entry(build)

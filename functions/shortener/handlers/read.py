@@ -14,6 +14,7 @@ from functions.edge.settings import settings
 from functions.edge.validation import parse_query, to_millis
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import Gone, NotFound
+from functions.kernel.generations import LiveViews
 from functions.kernel.history import version_at
 from functions.kernel.store import Stream, load, replay
 from functions.kernel.views import ViewTable
@@ -37,6 +38,7 @@ def build(runtime: Runtime) -> Handler:
     client = runtime.client("dynamodb")
     store = DynamoStore(client, config.events_table, runtime.backoff())
     views = ViewTable(client, config.views_table)
+    live = LiveViews(views, runtime.now)
     cursors = Cursors(Secrets(runtime, config.secret_arn))
 
     def mine(request: Request, stream: Stream[Link | None]) -> Link:
@@ -77,7 +79,7 @@ def build(runtime: Runtime) -> Handler:
         scope = ("links", caller.tenant, caller.user)
         below = cursors.read(query.cursor, *scope) if query.cursor else None
         page = views.newest(
-            LINKS, owner_list(caller.tenant, caller.user), limit=query.limit, below=below
+            live.of(LINKS), owner_list(caller.tenant, caller.user), limit=query.limit, below=below
         )
         return Answer(
             200,

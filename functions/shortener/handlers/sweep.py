@@ -1,4 +1,4 @@
-"""The sweep, on a schedule: rings every link whose row is behind its stream."""
+"""The sweep, on a schedule: rings every link whose row is behind, drops what a replay retired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from functions.edge.doorbells import Retries
 from functions.edge.log import LogLine
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.settings import settings
+from functions.kernel.projector import Projector
+from functions.kernel.replay import drop_retired
 from functions.kernel.sweep import sweep
+from functions.shortener.decider import Link
 from functions.shortener.projecting import Settings, projection
 
 RESERVE_MS = 10_000
@@ -23,16 +26,21 @@ def build(runtime: Runtime) -> Handler:
     def handler(event: Event, context: Any) -> None:
         log = LogLine(runtime, "shortener", context.aws_request_id)
         retries = Retries(runtime, config.retry_queue_url, log)
-        swept = sweep(
-            wired.store,
-            wired.table,
-            wired.projector,
-            ring=lambda stream: retries.attempt(stream, lambda: wired.projector.ring(stream)),
-            has_time=lambda: context.get_remaining_time_in_millis() > RESERVE_MS,
-        )
-        log.count("swept_streams", swept.rung)
-        log.add(checked=swept.checked, complete=swept.complete)
-        retries.close()
+
+        def ring(projector: Projector[Link | None], stream: str) -> None:
+            retries.attempt(stream, lambda: projector.ring(stream))
+
+        def has_time() -> bool:
+            return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
+
+        aside = {each.stream for each in wired.quarantine.all()}
+        try:
+            swept = sweep(wired.store, wired.table, wired.projector, ring, has_time, aside)
+            log.count("swept_streams", swept.rung)
+            log.add(checked=swept.checked, complete=swept.complete)
+            log.count("dropped_rows", drop_retired(wired.table, runtime.now(), has_time))
+        finally:
+            retries.close()
 
     return handler
 

@@ -42,6 +42,9 @@ def test_a_cursor_gives_its_position_back(position: Any, scope: list[str]) -> No
         pytest.param(("history", "default", "alice"), id="another-list"),
         pytest.param(("links", "default"), id="part-of-the-scope"),
         pytest.param((), id="no-scope"),
+        pytest.param(("links", "defaultalice", ""), id="parts-run-together"),
+        pytest.param(("links", "default\nalice"), id="parts-joined-by-a-line-end"),
+        pytest.param(("links", "default,alice"), id="parts-joined-by-a-comma"),
     ],
 )
 def test_a_cursor_is_good_for_its_own_list_and_reader_alone(scope: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.edge.doorbells import doorbells
+from functions.edge.doorbells import SET_ASIDE_AT, Doorbells
 from functions.edge.queue import SendFailed, send
 from functions.kernel.dynamo import to_item
 from functions.kernel.store import Commit, Metadata
@@ -48,6 +48,9 @@ class Projector:
     taken: list[Commit] = field(default_factory=list)
     rung: list[str] = field(default_factory=list)
 
+    def renewed(self) -> Projector:
+        return self
+
     def take(self, commit: Commit) -> None:
         self._work(commit.stream)
         self.taken.append(commit)
@@ -79,16 +82,33 @@ def record(commit: Commit, name: str = "INSERT") -> dict[str, Any]:
     }
 
 
-def message(body: str, id: str) -> dict[str, Any]:
-    return {"eventSource": "aws:sqs", "messageId": id, "body": body}
+def message(body: str, id: str, delivery: int = 1) -> dict[str, Any]:
+    attributes = {"ApproximateReceiveCount": str(delivery)}
+    return {"eventSource": "aws:sqs", "messageId": id, "body": body, "attributes": attributes}
+
+
+@dataclass
+class Quarantine:
+    """Stands for the quarantine: notes what was set aside."""
+
+    added: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, stream: str, view: str, error: str, now: int) -> None:
+        self.added.append((stream, view, error))
 
 
 def deliver(
-    world: World, records: Iterable[dict[str, Any]], projector: Projector, queue: Queue
+    world: World,
+    records: Iterable[dict[str, Any]],
+    projector: Projector,
+    queue: Queue,
+    quarantine: Quarantine | None = None,
 ) -> Any:
     world.clients["sqs"] = queue
-    handler = doorbells(world.runtime, "notes", QUEUE, projector)  # type: ignore[arg-type]
-    return handler({"Records": list(records)}, CONTEXT)
+    aside: Any = quarantine or Quarantine()
+    known: Any = projector
+    doorbells = Doorbells(world.runtime, "notes", QUEUE, known, aside)
+    return doorbells.handler({"Records": list(records)}, CONTEXT)
 
 
 class TestTableStream:
@@ -165,6 +185,16 @@ class TestRetryQueue:
         assert answer == {"batchItemFailures": [{"itemIdentifier": id} for id in "bde"]}
         assert projector.rung == ["a", "c"]
         assert (world.lines[0]["outcome"], world.lines[0]["failed_retries"]) == ("failed", 3)
+
+    @pytest.mark.parametrize("delivery", range(1, SET_ASIDE_AT + 2))
+    def test_a_stream_that_keeps_failing_is_set_aside(self, world: World, delivery: int) -> None:
+        quarantine = Quarantine()
+        messages = [message('{"stream":"b"}', "1", delivery)]
+        answer = deliver(world, messages, Projector(frozenset("b")), Queue(), quarantine)
+        aside = delivery >= SET_ASIDE_AT
+        assert quarantine.added == ([("b", "*", "RuntimeError")] if aside else [])
+        assert answer["batchItemFailures"] == ([] if aside else [{"itemIdentifier": "1"}])
+        assert world.lines[0].get("quarantined", 0) == aside
 
     def test_a_batch_that_fails_altogether_is_reported_all_the_same(self, world: World) -> None:
         answer = deliver(world, [message("no json", "a")], Projector(), Queue())

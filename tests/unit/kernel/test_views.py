@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.kernel.projector import newest_of_each
 from functions.kernel.store import Commit, Metadata
-from functions.kernel.views import newest_of_each
 
 COMMITS = st.builds(
     lambda stream, after: Commit(stream, after - 1, after, "", "[]", Metadata(0)),

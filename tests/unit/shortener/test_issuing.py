@@ -113,6 +113,21 @@ def test_an_expired_link_is_never_the_answer(shop: Shop) -> None:
     assert second.link.code != first.code
 
 
+@pytest.mark.parametrize(
+    "squatter",
+    [keyed(None, actor="bob"), keyed(None, tenant="acme")],
+    ids=["another-owner", "another-tenant"],
+)
+def test_someone_elses_link_under_the_same_code_is_never_the_answer(
+    shop: Shop, squatter: Context
+) -> None:
+    code = Shop().issue(WISH).link.code
+    theirs = shop.issue(replace(WISH, alias=code), squatter).link
+    mine = shop.issue(WISH)
+    assert (mine.created, mine.link.owner) == (True, "alice")
+    assert mine.link.code != theirs.code == code
+
+
 def test_an_alias_is_the_code(shop: Shop) -> None:
     assert shop.issue(replace(WISH, alias="sale")).link.code == "sale"
     assert shop.asked == 0

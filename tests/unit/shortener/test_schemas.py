@@ -183,6 +183,7 @@ def test_pages_of_a_history_put_together_are_the_whole(commits: list[Commit], li
         page = history_page(found, seen, limit)
         assert 0 < len(page.items) <= limit
         items += page.items
+        assert len(items) <= commits[-1].after
         (place, seen), more = page.following, further or page.cut
     assert items == history_page(commits, 0, 10**6).items
     assert [item["version"] for item in items] == list(range(1, commits[-1].after + 1))

@@ -1,0 +1,146 @@
+"""Replay: builds a view anew, beside the one that is read, while writes go on.
+
+Set `building`; wait until no projector can still be at work that does not know of it; ring every
+stream into the new generation and verify it; flip the pointer; keep the old generation for the
+readers that still hold the old pointer; drop it. Each step is saved, so that a run that dies is
+taken up by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from functions.kernel.codec import to_data
+from functions.kernel.decider import Decider
+from functions.kernel.dynamo import DynamoStore
+from functions.kernel.errors import Conflict
+from functions.kernel.generations import GENERATIONS, Generations
+from functions.kernel.projector import Projector
+from functions.kernel.views import View, ViewTable
+
+S = TypeVar("S")
+
+SLICE = 500
+"""Commits per scan page."""
+RETIRED_MS = 600_000
+"""How long a generation is kept after the flip: until no reader can still hold the old pointer."""
+
+
+class NotVerified(Exception):
+    """Streams that the new generation lacks, so that it must not be read."""
+
+    def __init__(self, streams: set[str]) -> None:
+        super().__init__(f"{len(streams)} streams could not be replayed")
+        self.streams = streams
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a replay is: streams verified in this slice, and whether it was the last."""
+
+    verified: int
+    complete: bool
+
+
+class Replay(Generic[S]):
+    """The replay of one view."""
+
+    def __init__(
+        self,
+        store: DynamoStore,
+        table: ViewTable,
+        decider: Decider[Any, S, Any],
+        view: View[S],
+    ) -> None:
+        self._store = store
+        self._table = table
+        self._decider = decider
+        self._view = view
+
+    def begin(self, now: int) -> Generations:
+        """Starts a replay at `now` (epoch ms), or takes up the one that is under way.
+
+        Raises Conflict while a retired generation is still there or somebody else is starting.
+        """
+        standing = self._standing()
+        if standing.building is not None:
+            return standing
+        if standing.retired is not None:
+            raise Conflict(f"generation {standing.retired} of {self._view.name} is not dropped yet")
+        begun = Generations(standing.live, building=standing.live + 1, since=now)
+        self._move(standing, begun)
+        return begun
+
+    def slice(self) -> Progress:
+        """Rings the streams of one scan page into the new generation and verifies their rows.
+
+        Call it only when every projector's batch has ended that began before `begin`. Raises
+        NotVerified; nothing is lost by trying again.
+        """
+        standing = self._building()
+        heads, position = self._store.heads(standing.position, SLICE, consistent=True)
+        view = replace(self._view, generation=standing.building or standing.live)
+        fresh = Projector(self._store, self._table, self._decider, [view])
+        for stream in sorted(fresh.behind(heads)):
+            # What fails stays behind, and is told by NotVerified with all the others.
+            with suppress(Exception):
+                fresh.ring(stream)
+        if late := fresh.behind(heads, consistent=True):
+            raise NotVerified(late)
+        done = position is None
+        place = standing.position if done else position
+        self._move(standing, replace(standing, position=place, verified=done))
+        return Progress(len(heads), done)
+
+    def flip(self, now: int) -> Generations:
+        """Makes the new generation the one that is read, from `now` on (epoch ms).
+
+        Raises Conflict before the last slice was verified.
+        """
+        standing = self._building()
+        if standing.building is None or not standing.verified:
+            raise Conflict(f"the replay of {self._view.name} is not complete")
+        flipped = Generations(standing.building, retired=standing.live, since=now)
+        self._move(standing, flipped)
+        return flipped
+
+    def _standing(self) -> Generations:
+        return Generations.of(self._table.mark(GENERATIONS), self._view.name)
+
+    def _building(self) -> Generations:
+        standing = self._standing()
+        if standing.building is None:
+            raise Conflict(f"no replay of {self._view.name} is under way")
+        return standing
+
+    def _move(self, old: Generations, new: Generations) -> None:
+        if not _swapped(self._table, self._view.name, old, new):
+            raise Conflict(f"somebody else is replaying {self._view.name}")
+
+
+def drop_retired(table: ViewTable, now: int, has_time: Callable[[], bool]) -> int:
+    """Deletes the rows of every generation that was retired long enough before `now` (epoch ms).
+
+    Gives the number of rows deleted; goes on at its next call where `has_time()` ended this one.
+    """
+    dropped = 0
+    marks = table.mark(GENERATIONS) or {}
+    for name in marks:
+        standing = Generations.of(marks, name)
+        if standing.retired is None or now - standing.since < RETIRED_MS:
+            continue
+        rows, complete = table.drop(f"{name}@{standing.retired}#", has_time)
+        dropped += rows
+        if complete:
+            _swapped(table, name, standing, replace(standing, retired=None))
+    return dropped
+
+
+def _swapped(table: ViewTable, view: str, old: Generations, new: Generations) -> bool:
+    marks = table.mark(GENERATIONS)
+    if Generations.of(marks, view) != old:
+        return False
+    return table.swap_mark(GENERATIONS, marks, {**(marks or {}), view: to_data(new)})
