@@ -7,6 +7,7 @@ each stream is brought up to date or handed to the queue. If that hand-over fail
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from functions.edge.log import LogLine
 from functions.edge.queue import Message, consume, send
 from functions.edge.runtime import Event, Runtime
 from functions.kernel.dynamo import from_item
+from functions.kernel.errors import Unreadable
 from functions.kernel.projector import ProjectionFailed, Projector, newest_of_each
 from functions.kernel.quarantine import Quarantine
 from functions.kernel.store import Commit
@@ -38,19 +40,16 @@ class Retries:
         try:
             work()
         except Exception as error:
-            self._log.add(error=type(error).__name__)
+            self._log.add(error=type(error.__cause__ or error).__name__)
             self.failed.append(stream)
+            self._log.failed = True
 
     def close(self) -> None:
-        """Hands the failed streams to the queue and writes the line. Raises if the queue does not
-        take them."""
+        """Hands the failed streams to the queue. Raises if the queue does not take them."""
         self._log.count("retried_streams", len(self.failed))
-        try:
-            if self.failed:
-                bodies = [{"stream": stream} for stream in self.failed]
-                send(self._runtime.client("sqs"), self._url, bodies)
-        finally:
-            self._log.write("failed" if self.failed else "ok")
+        if self.failed:
+            bodies = [{"stream": stream} for stream in self.failed]
+            send(self._runtime.client("sqs"), self._url, bodies)
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,9 @@ class Doorbells:
         log.add(records=len(records))
         if records and records[0].get("eventSource") == "aws:sqs":
             return self._again(event, context, log)
-        retries = Retries(self.runtime, self.queue_url, log)
-        try:
+        with log.closing():
+            retries = Retries(self.runtime, self.queue_url, log)
             _ring_all(records, self.projector.renewed(), retries, log)
-        finally:
             retries.close()
         return None
 
@@ -93,22 +91,22 @@ class Doorbells:
                 self.quarantine.add(stream, view, kind, self.runtime.now())
                 log.count("quarantined")
 
-        answer = consume(event, context, ring)
-        failed = len(answer["batchItemFailures"])
-        log.count("failed_retries", failed)
-        log.write("failed" if failed else "ok")
+        with log.closing():
+            answer = consume(event, context, ring)
+            log.failed = bool(answer["batchItemFailures"])
+            log.count("failed_retries", len(answer["batchItemFailures"]))
         return answer
 
 
 def _ring_all(
     records: Iterable[Event], projector: Projector[Any], retries: Retries, log: LogLine
 ) -> None:
-    images = [record for record in records if "NewImage" in record["dynamodb"]]
+    written = [record for record in records if record["eventName"] != "REMOVE"]
     # Commits are immutable: a MODIFY means that somebody wrote past the kernel.
-    log.count("modified_commits", sum(each["eventName"] == "MODIFY" for each in images))
+    log.count("modified_commits", sum(each["eventName"] == "MODIFY" for each in written))
     commits: list[Commit] = []
-    for record in images:
-        stream = record["dynamodb"]["NewImage"]["pk"]["S"]
+    for record in written:
+        stream = record["dynamodb"]["Keys"]["pk"]["S"]
         retries.attempt(stream, lambda record=record: commits.append(_commit(record)))  # type: ignore[misc]
     if commits:
         log.add(newest=max(commit.metadata.at for commit in commits))
@@ -117,7 +115,13 @@ def _ring_all(
 
 
 def _commit(record: Event) -> Commit:
+    """The commit in a record. Raises for an image that is not what the kernel writes."""
     image = dict(record["dynamodb"]["NewImage"])
     if "r" in image:
         image["r"] = {"B": base64.b64decode(image["r"]["B"])}
-    return from_item(image)
+    commit = from_item(image)
+    if commit.after - commit.before != len(json.loads(commit.events)):
+        raise Unreadable(f"{commit.stream}: the image's numbers disagree")
+    if not isinstance(commit.metadata.at, int):
+        raise Unreadable(f"{commit.stream}: the image has no recorded time")
+    return commit

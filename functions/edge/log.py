@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from functions.edge.runtime import Runtime
@@ -20,6 +22,7 @@ class LogLine:
         self._runtime = runtime
         self._started = runtime.now()
         self.correlation = request_id
+        self.failed = False
         self._fields: dict[str, Any] = {"capability": capability, "request_id": request_id}
         self._metrics: dict[str, int] = {}
 
@@ -31,6 +34,17 @@ class LogLine:
         """Adds to a metric of this invocation; one that stays at nought is not sent."""
         if by:
             self._metrics[metric] = self._metrics.get(metric, 0) + by
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Writes the line at the end of what is inside: `failed` if it raises or says so."""
+        try:
+            yield
+        except BaseException:
+            self.failed = True
+            raise
+        finally:
+            self.write("failed" if self.failed else "ok")
 
     def write(self, outcome: str) -> None:
         """Writes the line: outcome, duration in milliseconds, fields, and metrics if any."""

@@ -16,13 +16,12 @@ from functions.kernel.dynamo import DynamoStore
 from functions.shortener import targets
 from functions.shortener.decider import (
     DECIDER,
-    DEFAULT_DOMAIN,
     Command,
     DeleteLink,
     EditLink,
     Link,
-    stream_id,
 )
+from functions.shortener.routing import stream_of
 from functions.shortener.schemas import LinkPatch, link_body
 
 
@@ -44,7 +43,7 @@ def build(runtime: Runtime) -> Handler:
     def execute(request: Request, command: Command, payload: object) -> Outcome[Link | None]:
         code = request.path["code"]
         outcome = commands.execute(
-            stream_id(DEFAULT_DOMAIN, code),
+            stream_of(request),
             command,
             context(request, runtime, to_json([request.event["routeKey"], code, payload])),
             expected_versions(request),

@@ -18,7 +18,8 @@ from functions.kernel.generations import LiveViews
 from functions.kernel.history import version_at
 from functions.kernel.store import Stream, load, replay
 from functions.kernel.views import ViewTable
-from functions.shortener.decider import DECIDER, DEFAULT_DOMAIN, Link, stream_id
+from functions.shortener.decider import DECIDER, Link
+from functions.shortener.routing import stream_of
 from functions.shortener.schemas import LinkQuery, PageQuery, history_page, link_body
 from functions.shortener.views import LINKS, owner_list, read
 
@@ -49,7 +50,7 @@ def build(runtime: Runtime) -> Handler:
 
     def one(request: Request) -> Answer:
         at = parse_query(LinkQuery, request.query).at
-        current = load(store, DECIDER, stream_id(DEFAULT_DOMAIN, request.path["code"]))
+        current = load(store, DECIDER, stream_of(request))
         link = mine(request, current)
         if at is None:
             if link.deleted:
@@ -91,7 +92,7 @@ def build(runtime: Runtime) -> Handler:
 
     def history(request: Request) -> Answer:
         query = parse_query(PageQuery, request.query)
-        stream = stream_id(DEFAULT_DOMAIN, request.path["code"])
+        stream = stream_of(request)
         scope = ("history", stream, request.caller.user)
         place, seen = cursors.read(query.cursor, *scope) if query.cursor else (0, 0)
         commits, more = store.forward(stream, after=place, limit=query.limit)

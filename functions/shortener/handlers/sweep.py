@@ -33,14 +33,13 @@ def build(runtime: Runtime) -> Handler:
         def has_time() -> bool:
             return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
 
-        aside = {each.stream for each in wired.quarantine.all()}
-        try:
+        with log.closing():
+            aside = {each.stream for each in wired.quarantine.all()}
             swept = sweep(wired.store, wired.table, wired.projector, ring, has_time, aside)
             log.count("swept_streams", swept.rung)
             log.add(checked=swept.checked, complete=swept.complete)
-            log.count("dropped_rows", drop_retired(wired.table, runtime.now(), has_time))
-        finally:
             retries.close()
+            log.count("dropped_rows", drop_retired(wired.table, runtime.now(), has_time))
 
     return handler
 

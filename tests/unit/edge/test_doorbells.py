@@ -66,7 +66,7 @@ class Projector:
 
 def commit(stream: str, before: int = 0) -> Commit:
     return Commit(
-        stream, before, before + 1, f"{stream}{before}", "[]", Metadata(before), None, b"\x00\xff"
+        stream, before, before + 1, f"{stream}{before}", "[0]", Metadata(before), None, b"\x00\xff"
     )
 
 
@@ -78,7 +78,11 @@ def record(commit: Commit, name: str = "INSERT") -> dict[str, Any]:
     return {
         "eventSource": "aws:dynamodb",
         "eventName": name,
-        "dynamodb": {"NewImage": image, "SequenceNumber": "1"},
+        "dynamodb": {
+            "Keys": {"pk": image["pk"], "sk": image["sk"]},
+            "NewImage": image,
+            "SequenceNumber": "1",
+        },
     }
 
 

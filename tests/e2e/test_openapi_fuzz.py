@@ -1,0 +1,187 @@
+"""Schemathesis runs the published document against the deployed template.
+
+No 5xx, no undocumented status, media type, header or field; what breaks the schema is refused, and
+so is who has no token. One request at a time: the emulator starts a process per concurrent call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import APIOperation, Case, GenerationMode, HookContext, Response
+from schemathesis.openapi import from_dict
+
+from functions.shortener.targets import MAX_URL
+from infra.local.emulator import ROOT
+from tests.e2e.conftest import Stack
+
+MODES = list(GenerationMode)
+FEW_AND_MANY = [15, pytest.param(500, marks=pytest.mark.slow)]
+LIVED = {
+    "POST /v1/links 201",
+    "GET /v1/links/{code} 200",
+    "GET /v1/links/{code}/history 200",
+    "PATCH /v1/links/{code} 200",
+    "DELETE /v1/links/{code} 204",
+    "GET /{code} 302",
+}
+"""What must have come about among other things, or the fuzzing was at the door only."""
+Call = Callable[[Case], None]
+
+
+def accepted(operation: str, *also: str, **checks: bool) -> dict[str, Any]:
+    """What an operation may answer to a request that fits its schema, besides a success and 404."""
+    statuses = ["2xx", "3xx", "404", *also]
+    return {
+        "include-operation-id": operation,
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": statuses},
+            **{name: {"enabled": enabled} for name, enabled in checks.items()},
+        },
+    }
+
+
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "generation": {
+            "deterministic": True,
+            "database": "none",
+            # A token that is none is tried by the check ignored_auth.
+            "with-security-parameters": False,
+        },
+        "phases": {
+            # The gateway answers 404, without Allow, where a path has no such method.
+            "coverage": {"unexpected-methods": []},
+            # The document says what can follow what.
+            "stateful": {"inference": {"algorithms": []}},
+        },
+        "checks": {"missing_required_header": {"expected-statuses": ["428"]}},
+        "operations": [
+            # A URL that we do not lead to, a time that is past: rules that no schema can tell.
+            # A key that another request has used, a version that is not the one named.
+            accepted("createLink", "409", "422"),
+            accepted("editLink", "410", "412", "422"),
+            accepted("deleteLink", "410", "412", "422"),
+            # A cursor is signed, and a link as it was stays readable when it is deleted.
+            accepted("listLinks", "400"),
+            accepted("getHistory", "400", use_after_free=False),
+            accepted("getLink", "410", "422", use_after_free=False),
+            accepted("followLink", "410"),
+            accepted("peekLink", "410"),
+        ],
+    }
+)
+SCHEMA = from_dict(json.loads((ROOT / "docs" / "openapi.json").read_text()), config=CONFIG)
+OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
+
+
+@SCHEMA.hook
+def map_body(context: HookContext, body: Any) -> Any:
+    """Makes most bodies such as the rules beyond the schema take: a host that there may be, a time
+    that is to come."""
+    if not isinstance(body, dict):
+        return body
+    plausible = dict(body)
+    if isinstance(url := body.get("long_url"), str) and len(url) <= MAX_URL:
+        plausible["long_url"] = re.sub(r"(?i)^https?://[^/?#]*", "https://example.com", url)
+    if isinstance(time := body.get("expires_at"), str) and len(time) % 4:
+        plausible["expires_at"] = re.sub(r"^\d{4}-", f"{datetime.now(UTC).year + 1}-", time)
+    return plausible
+
+
+@pytest.fixture(scope="module")
+def answered() -> Iterator[Counter[str]]:
+    """How often which status came; printed at the end (`pytest -s`)."""
+    statuses: Counter[str] = Counter()
+    yield statuses
+    print(f"\n{statuses.total()} requests:", *sorted(statuses.items()))
+
+
+def options(stack: Stack, user: str) -> dict[str, Any]:
+    """How to call: as this user, and never on to where a link leads."""
+    headers = {"Authorization": f"Bearer {stack.token(user)}"}
+    return {"base_url": stack.url, "headers": headers, "allow_redirects": False}
+
+
+@pytest.fixture(scope="module")
+def call(stack: Stack, answered: Counter[str]) -> Call:
+    """Makes a request and checks its answer."""
+    as_fuzzer = options(stack, "fuzzer")
+
+    def made(case: Case) -> None:
+        response = case.call_and_validate(**as_fuzzer)
+        answered[f"{case.operation.label} {response.status_code}"] += 1
+
+    return made
+
+
+def thorough(examples: int, **rest: Any) -> settings:
+    """The same examples in every run, however long they take to make and to answer."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        **rest,
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_every_boundary_of_the_schema_is_kept(operation: APIOperation, call: Call) -> None:
+    config = SCHEMA.config.generation_for(operation=operation)
+    for case in SCHEMA.iter_coverage_cases(
+        operation, generation_modes=MODES, generation_config=config
+    ):
+        call(case)
+
+
+@pytest.mark.parametrize("examples", FEW_AND_MANY)
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_any_request_is_answered_as_documented(
+    operation: APIOperation, mode: GenerationMode, examples: int, call: Call
+) -> None:
+    thorough(examples)(given(operation.as_strategy(generation_mode=mode))(call))()
+
+
+@pytest.mark.parametrize("examples", FEW_AND_MANY)
+def test_a_links_whole_life_is_as_documented(
+    stack: Stack, examples: int, answered: Counter[str]
+) -> None:
+    came: Counter[str] = Counter()
+    machine: Any = SCHEMA.as_state_machine()
+    lives = count()
+
+    class Life(machine):  # type: ignore[misc]
+        """Whatever the document's links lead to. Each life has a user and aliases of its own:
+        hypothesis tries some twice, and must find the same."""
+
+        def setup(self) -> None:
+            self.name = f"life-{examples}-{next(lives)}"
+            self.options = options(stack, self.name)
+
+        def before_call(self, case: Case) -> None:
+            alias = case.body.get("alias") if isinstance(case.body, dict) else None
+            if isinstance(alias, str):
+                case.body["alias"] = alias + self.name
+
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
+            return self.options
+
+        def after_call(self, response: Response, case: Case) -> None:
+            came[f"{case.operation.label} {response.status_code}"] += 1
+            super().after_call(response, case)
+
+    Life.run(settings=thorough(examples, stateful_step_count=8))
+    answered.update(came)
+    assert came.keys() >= LIVED

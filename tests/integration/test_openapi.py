@@ -1,0 +1,320 @@
+"""The document is what the code says, and every answer is as the document says.
+
+`make openapi` writes docs/openapi.json anew.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib import import_module
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from functions.edge.validation import to_millis
+from functions.openapi import (
+    PROBLEM_JSON,
+    Capability,
+    Json,
+    Operation,
+    document,
+    problems_of,
+)
+from functions.shortener.openapi import READ, SHORTENER, WRITE
+from tests.support.deployment import routes_of
+from tests.support.handlers import ROOT
+from tests.support.http_api import Response
+from tests.support.pump import Stack
+from tests.support.template import Template
+
+PAGE = ROOT / "docs" / "openapi.json"
+OWNER = "alice"
+TARGET = "https://example.com/"
+Seen = tuple[str, int, str]
+"""Route key, status, and the kind of a problem or ""."""
+
+FORMATS = FormatChecker(formats=())
+FORMATS.checks("date-time", raises=ValueError)(lambda text: to_millis(text) >= 0)
+
+
+def capabilities() -> list[Capability]:
+    """The tables of all capabilities: SHORTENER in functions/shortener/openapi.py, and so on."""
+    names = sorted(path.parent.name for path in ROOT.glob("functions/*/openapi.py"))
+    return [getattr(import_module(f"functions.{name}.openapi"), name.upper()) for name in names]
+
+
+def template_routes() -> dict[str, bool]:
+    """Each route key of the templates, and whether it needs a token."""
+    family = Template(ROOT / "template.yaml", {}).family()
+    return {route.key: route.needs_token for each in family for route in routes_of(each)}
+
+
+def generated() -> str:
+    """docs/openapi.json."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    described = document(version, template_routes(), capabilities())
+    return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+
+
+def published() -> Json:
+    """The document as it is checked in."""
+    described: Json = json.loads(PAGE.read_text())
+    return described
+
+
+def test_the_document_is_as_published(pytestconfig: pytest.Config) -> None:
+    if pytestconfig.getoption("--write-openapi"):
+        PAGE.write_text(generated())
+    assert PAGE.read_text() == generated()
+
+
+def test_its_routes_are_the_templates_and_the_public_ones_alone_need_no_token() -> None:
+    described = {
+        f"{method.upper()} {path}": operation["security"] != []
+        for path, methods in published()["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert described == template_routes()
+
+
+def test_a_route_without_a_table_is_not_left_out_silently() -> None:
+    with pytest.raises(ValueError, match="GET /v1/new"):
+        document("1", {**template_routes(), "GET /v1/new": True}, capabilities())
+
+
+def test_a_table_and_a_template_agree_on_what_is_public() -> None:
+    with pytest.raises(ValueError, match="GET /v1/links needs a token"):
+        document("1", {**template_routes(), "GET /v1/links": False}, capabilities())
+
+
+def test_a_time_comes_in_as_text_and_null_clears_but_the_target() -> None:
+    fields = published()["components"]["schemas"]["LinkPatch"]["properties"]
+    assert {"type": "string", "format": "date-time"} in fields["expires_at"]["anyOf"]
+    nullable = {
+        name for name, field in fields.items() if {"type": "null"} in field.get("anyOf", [])
+    }
+    assert nullable == {"expires_at", "redirect_status", "disabled"}
+    assert not [name for name, field in fields.items() if "default" in field]
+
+
+class Contract:
+    """Holds answers to the document; `seen` is what the functions answered.
+
+    The published schemas are open, so that answers may gain fields: here every field is documented.
+    """
+
+    def __init__(self) -> None:
+        self.seen: set[Seen] = set()
+        # With absolute references a part that is taken out still finds the others.
+        self._document: Json = json.loads(PAGE.read_text().replace('"#/', '"urn:openapi#/'))
+        for schema in self._document["components"]["schemas"].values():
+            schema["additionalProperties"] = False
+        whole = DRAFT202012.create_resource(self._document)
+        self._registry: Any = Registry().with_resource("urn:openapi", whole)
+
+    def check(self, key: str, answer: Response) -> None:
+        """Asserts that the route may answer so."""
+        method, path = key.split(" ")
+        responses = self._document["paths"][path][method.lower()]["responses"]
+        assert str(answer.status) in responses, (key, answer.status, answer.text)
+        response = self._resolved(responses[str(answer.status)])
+        media, body = answer.headers.get("content-type"), answer.json() if answer.body else None
+        self._check_headers(response["headers"], answer)
+        if method != "HEAD":
+            content = response.get("content", {})
+            assert (media in content) == (body is not None), (key, answer.status, media)
+            if body is not None:
+                self._validate(content[media]["schema"], body)
+        if "x-request-id" in answer.headers:
+            kind = answer.json()["type"].rpartition(":")[2] if media == PROBLEM_JSON else ""
+            self.seen.add((key, answer.status, kind))
+
+    def _check_headers(self, headers: Json, answer: Response) -> None:
+        for name, reference in headers.items():
+            header, value = self._resolved(reference), answer.headers.get(name.lower())
+            assert value is not None or not header.get("required"), name
+            if value is not None:
+                schema = header["schema"]
+                self._validate(schema, int(value) if schema["type"] == "integer" else value)
+
+    def _validate(self, schema: Json, instance: Any) -> None:
+        validator = Draft202012Validator(schema, registry=self._registry, format_checker=FORMATS)
+        validator.validate(instance)
+
+    def _resolved(self, part: Json) -> Json:
+        if "$ref" not in part:
+            return part
+        kind, name = part["$ref"].split("/")[-2:]
+        found: Json = self._document["components"][kind][name]
+        return found
+
+
+class Walk:
+    """Makes requests, each of which must be answered as documented and as expected."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.contract = Contract()
+        self.stack = stack
+
+    def ask(
+        self, key: str, status: int, kind: str = "", *, code: str = "", **sent: Any
+    ) -> Response:
+        """One request to a route; `code` goes into its path."""
+        method, path = key.split(" ")
+        target = path.replace("{code}", code)
+        answer = self.stack.request(method, target, **{"user": OWNER, **sent})
+        assert answer.status == status, (key, answer.text)
+        if kind and method != "HEAD":
+            assert answer.json()["type"] == f"urn:millrace:problem:{kind}"
+        self.contract.check(key, answer)
+        return answer
+
+    def create(self, code: str, **body: Any) -> None:
+        """A link of this code."""
+        self.ask(CREATE, 201, json={"long_url": TARGET, "alias": code, **body})
+
+    def edges(self, key: str, operation: Operation) -> None:
+        """All that the gateway and the edge answer on a route, whatever the capability."""
+        whole = self._whole(operation)
+        if operation.scope is not None:
+            self.ask(key, 401, code=LIVE, **{**whole, "user": None})
+            self.ask(key, 401, "unauthenticated", code=LIVE, claims={"sub": None}, **whole)
+            others = " ".join({READ, WRITE} - {operation.scope})
+            scopes = {"custom:scopes": others}
+            refused = self.ask(key, 403, "missing_scope", code=LIVE, claims=scopes, **whole)
+            assert operation.scope in refused.json()["detail"]
+        if operation.body is not None:
+            self.bodies(key, whole)
+        if operation.query is not None:
+            self.ask(key, 422, "invalid", code=LIVE, query={"nonsense": "1"})
+        if operation.conditional:
+            stale = {**whole, "headers": {"if-match": '"99"'}}
+            self.ask(key, 412, "version_mismatch", code=LIVE, **stale)
+            self.ask(key, 428, "if_match_required", code=LIVE, **{**whole, "headers": {}})
+        if operation.command:
+            self.commands(key, whole)
+        self.failures(key, whole)
+
+    def bodies(self, key: str, whole: Json) -> None:
+        """Bodies that are no request."""
+        typed = {**whole["headers"], "content-type": "application/json"}
+        for status, kind, body in (
+            (400, "bad_json", b"{"),
+            (400, "bad_body", b"\xff"),
+            (413, "too_large", b" " * 70_000),
+            (422, "invalid", b'{"nonsense": 1}'),
+        ):
+            self.ask(key, status, kind, code=LIVE, body=body, headers=typed)
+        plain = {**typed, "content-type": "text/plain"}
+        self.ask(key, 415, "unsupported_media_type", code=LIVE, body="{}", headers=plain)
+
+    def commands(self, key: str, whole: Json) -> None:
+        """Idempotency keys that cannot be taken, and writers that always win."""
+        spaced = {**whole["headers"], "idempotency-key": "a b"}
+        self.ask(key, 400, "bad_idempotency_key", code=LIVE, **{**whole, "headers": spaced})
+        self.stack.faults.conflict("PutItem", times=100)
+        self.ask(key, 409, "conflict", code=LIVE, **whole)
+        self.stack.faults.clear()
+
+    def failures(self, key: str, whole: Json) -> None:
+        """A store that is down, and one that does not take what we ask it."""
+        self.stack.faults.throttle("dynamodb", "*", times=100)
+        self.ask(key, 503, "unavailable", code=LIVE, **whole)
+        self.stack.faults.clear()
+        self.stack.faults.fail("dynamodb", "*", "ValidationException")
+        self.ask(key, 500, "internal", code=LIVE, **whole)
+        self.stack.faults.clear()
+
+    def _whole(self, operation: Operation) -> Json:
+        """A request that only what surrounds it can spoil."""
+        whole: Json = {"headers": {"if-match": "*"} if operation.conditional else {}}
+        if operation.body is not None:
+            whole["json"] = {"long_url": "https://example.com/other"}
+        return whole
+
+
+CREATE, LIST, GET = "POST /v1/links", "GET /v1/links", "GET /v1/links/{code}"
+HISTORY, EDIT, DELETE = f"{GET}/history", "PATCH /v1/links/{code}", "DELETE /v1/links/{code}"
+FOLLOW, PEEK = "GET /{code}", "HEAD /{code}"
+LIVE, GONE, UNKNOWN = "live", "gone", "unknown"
+
+
+def create_and_repeat(walk: Walk) -> None:
+    walk.create(LIVE, expires_at="2027-01-01T00:00:00+01:00")
+    walk.create(GONE, expires_at=None)
+    body = {"long_url": TARGET}
+    walk.ask(CREATE, 201, json=body)
+    walk.ask(CREATE, 200, json=body)
+    walk.ask(CREATE, 409, "alias_taken", json={**body, "alias": LIVE})
+    headers = {"idempotency-key": "k"}
+    walk.ask(CREATE, 201, json={**body, "alias": "once"}, headers=headers)
+    other = {**body, "alias": "once", "redirect_status": 301}
+    walk.ask(CREATE, 422, "idempotency_key_reused", json=other, headers=headers)
+
+
+def edit_and_delete(walk: Walk) -> None:
+    every = {
+        "long_url": "https://example.com/2",
+        "expires_at": None,
+        "redirect_status": None,
+        "disabled": True,
+    }
+    anything = {"if-match": "*"}
+    walk.ask(EDIT, 200, code=LIVE, json={"redirect_status": 308}, headers=anything)
+    walk.ask(EDIT, 200, code=LIVE, json=every, headers=anything)
+    walk.ask(FOLLOW, 410, "link_gone", code=LIVE)
+    walk.ask(PEEK, 410, "link_gone", code=LIVE)
+    once = {**anything, "idempotency-key": "e"}
+    walk.ask(EDIT, 200, code=LIVE, json={"disabled": None}, headers=once)
+    walk.ask(EDIT, 422, "idempotency_key_reused", code=LIVE, json={}, headers=once)
+    walk.ask(DELETE, 422, "idempotency_key_reused", code=LIVE, headers=once)
+    walk.ask(DELETE, 204, code=GONE, headers=anything)
+    for status, kind, code in ((410, "gone", GONE), (404, "not_found", UNKNOWN)):
+        walk.ask(EDIT, status, kind, code=code, headers=anything, json={})
+        walk.ask(DELETE, status, kind, code=code, headers=anything)
+
+
+def read_back(walk: Walk) -> None:
+    walk.stack.drain()
+    walk.ask(GET, 200, code=LIVE)
+    walk.ask(GET, 200, code=LIVE, query={"at": "1"})
+    walk.ask(GET, 410, "gone", code=GONE)
+    walk.ask(GET, 404, "not_found", code=UNKNOWN)
+    walk.ask(LIST, 200, query={"limit": "1"})
+    walk.ask(LIST, 400, "bad_cursor", query={"cursor": "forged"})
+    walk.ask(HISTORY, 200, code=LIVE)
+    walk.ask(HISTORY, 200, code=GONE, query={"limit": "1"})
+    walk.ask(HISTORY, 400, "bad_cursor", code=LIVE, query={"cursor": "forged"})
+    walk.ask(HISTORY, 404, "not_found", code=UNKNOWN)
+    for status in (301, 302, 307, 308):
+        walk.create(f"to-{status}", redirect_status=status)
+        walk.ask(FOLLOW, status, code=f"to-{status}")
+        walk.ask(PEEK, status, code=f"to-{status}")
+    walk.ask(FOLLOW, 404, "unknown_link", code=UNKNOWN)
+    walk.ask(PEEK, 404, "unknown_link", code=UNKNOWN)
+
+
+def documented(operation: Operation) -> set[tuple[int, str]]:
+    """The statuses that an operation may answer with, and the problems under each."""
+    refusals = {
+        (status, kind) for status, kinds in problems_of(operation).items() for kind in kinds
+    }
+    return refusals | {(status, "") for status in operation.answers}
+
+
+def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: Stack) -> None:
+    walk = Walk(stack)
+    create_and_repeat(walk)
+    edit_and_delete(walk)
+    read_back(walk)
+    for key, operation in SHORTENER.operations.items():
+        walk.edges(key, operation)
+    assert walk.contract.seen == {
+        (key, *answer)
+        for key, operation in SHORTENER.operations.items()
+        for answer in documented(operation)
+    }
