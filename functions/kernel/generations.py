@@ -11,8 +11,9 @@ from functions.kernel.views import View, ViewTable
 
 S = TypeVar("S")
 
-READ_MS = 60_000
-"""How long a reader may go on with a pointer to generations that it has read."""
+READ_MS = 10_000
+"""How long a reader may go on with a pointer that it has read: for so long after a flip, its lists
+may lack the newest changes."""
 
 
 @dataclass(frozen=True)

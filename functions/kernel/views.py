@@ -128,12 +128,12 @@ class ViewTable:
 
     def _batch_get(self, keys: list[dict[str, Any]], consistent: bool) -> Iterable[dict[str, Any]]:
         for _ in self._backoff.tries():
-            if not keys:
-                return
             request = {"Keys": keys, "ProjectionExpression": "pk, v", "ConsistentRead": consistent}
             answer = self._client.batch_get_item(RequestItems={self._table: request})
             yield from answer["Responses"].get(self._table, [])
             keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            if not keys:
+                return
 
     def mark(self, name: str) -> Any:
         """A note that a keeper of views left itself with `set_mark`, or None."""

@@ -1,0 +1,1 @@
+"""The operator's bench: look into streams, rebuild views, mend what failed; `millrace --help`."""

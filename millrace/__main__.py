@@ -1,0 +1,7 @@
+"""`python -m millrace`."""
+
+from __future__ import annotations
+
+from millrace.cli import app
+
+app(prog_name="millrace")

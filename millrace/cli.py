@@ -1,0 +1,434 @@
+"""The operator's bench. All verbs but demo take --json; what does not exist is an error, exit 1."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from millrace.errors import BenchError
+from millrace.terminal import Terminal, ago, readable, table
+
+if TYPE_CHECKING:
+    from millrace.capability import Capability
+    from millrace.deployment import Deployment
+
+# Each verb imports what it needs: `millrace --help` does not wait for boto3.
+
+
+class Verbs(TyperGroup):
+    """Tells what went wrong in one line, and exits with 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from functions.kernel.errors import KernelError
+        from infra.local.endpoint import LocalError
+
+        try:
+            return super().invoke(ctx)
+        except (BenchError, LocalError, KernelError, BotoCoreError, ClientError) as error:
+            print(f"millrace: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Verbs, help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+stream_verbs = typer.Typer(
+    no_args_is_help=True, help="Look into a stream: shortener/<code>, or its id."
+)
+quarantine_verbs = typer.Typer(
+    no_args_is_help=True, help="Streams that keep failing and were set aside."
+)
+app.add_typer(stream_verbs, name="stream")
+app.add_typer(quarantine_verbs, name="quarantine")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of words.")]
+Name = Annotated[str, typer.Argument(metavar="CAPABILITY", help="Such as shortener.")]
+StreamName = Annotated[str, typer.Argument(metavar="STREAM", help="shortener/<code>, or an id.")]
+Moment = Annotated[str, typer.Argument(metavar="VERSION|TIME", help="Such as 3 or RFC 3339.")]
+
+
+class Target:
+    """Which deployment the verbs are about; looked up when the first of them asks."""
+
+    def __init__(self, endpoint: str | None, aws: bool, stack: str) -> None:
+        if endpoint and aws:
+            raise BenchError("--endpoint and --aws exclude each other")
+        self.aws = aws
+        self._endpoint = endpoint.rstrip("/") if endpoint else None
+        self._stack = stack
+
+    @property
+    def endpoint(self) -> str:
+        """The emulator's. Raises BenchError for AWS."""
+        from millrace.local import own_endpoint
+
+        if self.aws:
+            raise BenchError(
+                "this is for emulators; on AWS, ask the stack's outputs and its issuer"
+            )
+        return self._endpoint or own_endpoint()
+
+    @property
+    def deployment(self) -> Deployment:
+        from millrace.deployment import on_aws, on_endpoint
+
+        return on_aws(self._stack) if self.aws else on_endpoint(self.endpoint, self._stack)
+
+
+@app.callback()
+def target(
+    context: typer.Context,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="A LocalStack-compatible endpoint; else the emulator on MILLRACE_PORT."),
+    ] = None,
+    aws: Annotated[bool, typer.Option("--aws", help="The account of your credentials.")] = False,
+    stack: Annotated[str, typer.Option(help="The CloudFormation stack's name.")] = "millrace",
+) -> None:
+    # Tests hand in a deployment of their own.
+    context.obj = context.obj or Target(endpoint, aws, stack)
+
+
+def _deployment(context: typer.Context) -> Deployment:
+    deployment: Deployment = (
+        context.obj.deployment if isinstance(context.obj, Target) else context.obj
+    )
+    return deployment
+
+
+def _capability(context: typer.Context, name: str) -> Capability:
+    from millrace.capability import find
+
+    return find(name, _deployment(context))
+
+
+# ---- Run it -----------------------------------------------------------------------------------
+
+
+@app.command()
+def up(as_json: Json = False) -> None:
+    """Start the emulator on MILLRACE_PORT, build, deploy, say what to call."""
+    from millrace import local
+
+    Terminal(as_json).show(local.up(quiet=as_json))
+
+
+@app.command()
+def down(as_json: Json = False) -> None:
+    """Stop what `up` started on MILLRACE_PORT."""
+    from millrace import local
+
+    done = local.down()
+    said = "stopped" if done["stopped"] else "nothing to stop"
+    Terminal(as_json).show(done, f"{said} on port {done['port']}")
+
+
+@app.command()
+def deploy(
+    context: typer.Context,
+    parameters: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+    as_json: Json = False,
+) -> None:
+    """Deploy what is on disk: to the emulator, to --endpoint, or with --aws by `sam deploy`."""
+    from millrace import local
+
+    endpoint = None if context.obj.aws else context.obj.endpoint
+    Terminal(as_json).show(local.deploy(endpoint, parameters or [], quiet=as_json))
+
+
+@app.command()
+def url(context: typer.Context, as_json: Json = False) -> None:
+    """Print the API's base URL."""
+    from millrace import local
+
+    found = local.url(context.obj.endpoint)
+    Terminal(as_json).show({"url": found}, found) if as_json else print(found)
+
+
+@app.command()
+def token(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument()] = "demo",
+    tenant: str | None = None,
+    tier: str | None = None,
+    scopes: str | None = None,
+    as_json: Json = False,
+) -> None:
+    """Print a JWT of a user, who is made if new."""
+    from millrace import local
+
+    claims = {"tenant": tenant, "tier": tier, "scopes": scopes}
+    issued = local.token_for(context.obj.endpoint, user, claims)
+    # Never through rich, which would wrap it.
+    Terminal(as_json).show({"user": user, "token": issued}) if as_json else print(issued)
+
+
+# ---- Look into it -----------------------------------------------------------------------------
+
+
+@stream_verbs.command("show")
+def stream_show(context: typer.Context, stream: StreamName, as_json: Json = False) -> None:
+    """Every event of a stream."""
+    from millrace.streams import events, locate
+
+    capability, found = locate(_deployment(context), stream)
+    entries = list(events(capability, found))
+    Terminal(as_json).show(
+        {"stream": found, "events": entries},
+        f"[bold]{escape(found)}[/bold]  {len(entries)} events",
+        *map(_event, entries),
+    )
+
+
+def _event(entry: dict[str, Any]) -> str:
+    """An event as markup: its line, and one for each field."""
+    head = f"\n{entry['version']:>4}  [bold]{entry['type']}[/bold]  {entry['at']}"
+    lines = [f"      {name:<16} {escape(readable(name, v))}" for name, v in entry["data"].items()]
+    return "\n".join([head + f"  by {escape(str(entry['actor']))}", *lines])
+
+
+@stream_verbs.command("at")
+def stream_at(
+    context: typer.Context, stream: StreamName, moment: Moment, as_json: Json = False
+) -> None:
+    """The state of a stream at a version or a time."""
+    from millrace.streams import at, locate
+
+    then = at(*locate(_deployment(context), stream), moment)
+    place = f"version {then['version']} of {then['of']}, {then['at']}"
+    Terminal(as_json).show(
+        then,
+        f"[bold]{escape(then['stream'])}[/bold]  {place}",
+        table(
+            "field",
+            "value",
+            rows=[(name, readable(name, value)) for name, value in then["state"].items()],
+        ),
+    )
+
+
+@stream_verbs.command("diff")
+def stream_diff(
+    context: typer.Context, stream: StreamName, before: Moment, after: Moment, as_json: Json = False
+) -> None:
+    """The fields that differ between two versions or times."""
+    from millrace.streams import diff, locate
+
+    found = diff(*locate(_deployment(context), stream), before, after)
+    rows = [
+        (name, readable(name, pair["from"]), readable(name, pair["to"]))
+        for name, pair in found["changed"].items()
+    ]
+    Terminal(as_json).show(
+        found,
+        f"[bold]{escape(found['stream'])}[/bold]  version {found['from']} to {found['to']}",
+        table("field", "from", "to", rows=rows) if rows else "nothing changed",
+    )
+
+
+@app.command()
+def lag(context: typer.Context, capability: Name, as_json: Json = False) -> None:
+    """How far the views are behind. Reads the whole log: costs what a sweep costs."""
+    from millrace.lagging import lag as measure
+
+    found = measure(_capability(context, capability))
+    rows = [
+        (
+            f"{view.view}@{view.generation}",
+            view.streams,
+            view.behind,
+            "-" if view.oldest is None else f"{ago(found.now - view.oldest)}  {view.oldest_stream}",
+            "-" if view.building is None else f"generation {view.building}",
+        )
+        for view in found.views
+    ]
+    counts = [*found.queues.items(), ("in quarantine", found.quarantined)]
+    Terminal(as_json).show(
+        asdict(found),
+        table(
+            *("view", "streams", "behind", "oldest", "building"),
+            rows=rows,
+            right=["streams", "behind"],
+        ),
+        "",
+        table("waiting", "messages", rows=counts, right=["messages"]),
+    )
+
+
+# ---- Mend it ----------------------------------------------------------------------------------
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    capability: Name,
+    view: Annotated[str, typer.Argument(metavar="VIEW", help="Such as links.")],
+    wait: Annotated[
+        float | None,
+        typer.Option(help="Seconds to wait for projectors under way; else their time-out."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a view anew beside the one that is read, verify it, then read it."""
+    from functions.edge.validation import to_text
+    from functions.kernel.replay import NotVerified
+    from millrace.replaying import Watcher
+    from millrace.replaying import replay as run
+
+    found = _capability(context, capability)
+    terminal = Terminal(as_json)
+    with terminal.progress() as bar:
+        task = bar.add_task("waiting for projectors under way", total=None)
+        watcher = Watcher(
+            waiting=lambda left: bar.update(
+                task, description=f"waiting {left:.0f} s for projectors under way"
+            ),
+            verified=lambda streams: bar.update(
+                task, description="streams verified", advance=streams
+            ),
+        )
+        try:
+            done = run(found, found.view(view), wait, watcher)
+        except NotVerified as error:
+            streams = sorted(error.streams)
+            terminal.show(
+                {"view": view, "not_verified": streams},
+                f"[red]not verified[/red]: {view} goes on being read in its old generation. "
+                "Once these can be rendered, run it again:",
+                *map(escape, streams),
+            )
+            raise typer.Exit(1) from error
+    terminal.show(
+        {**asdict(done), "drop_from": to_text(done.drop_from)},
+        *(["took up the replay that was under way"] if done.resumed else []),
+        f"[green]✓[/green] {done.view}@{done.generation} is read now: {done.verified} streams "
+        "verified in this run",
+        f"  {done.view}@{done.retired} is kept for readers until {to_text(done.drop_from)}; "
+        "the first sweep after that drops it",
+    )
+
+
+@app.command()
+def sweep(context: typer.Context, capability: Name, as_json: Json = False) -> None:
+    """Run the deployed sweep once: every stream whose row is behind is rung."""
+    from millrace.capability import find
+
+    deployment = _deployment(context)
+    _sweep(deployment, find(capability, deployment).logical("Sweep"), Terminal(as_json))
+
+
+def _sweep(deployment: Deployment, function: str, terminal: Terminal, *before: str) -> None:
+    line = deployment.invoke(function)
+    figures = {
+        "checked": line.get("checked"),
+        "rung": line.get("swept_streams", 0),
+        "to_retry_queue": line.get("retried_streams", 0),
+        "dropped_rows": line.get("dropped_rows", 0),
+        "complete": line.get("complete"),
+        "duration_ms": line.get("duration_ms"),
+    }
+    rest = [] if figures["complete"] else ["its time ran out: the next run goes on from there"]
+    terminal.show(
+        {"function": function, **figures},
+        *before,
+        table("", function, rows=figures.items(), right=[function]),
+        *rest,
+    )
+
+
+@app.command()
+def redrive(
+    context: typer.Context,
+    queue: Annotated[str, typer.Argument(help="Such as ShortenerRetry; its Dlq is emptied.")],
+    as_json: Json = False,
+) -> None:
+    """Move every dead letter back to its queue."""
+    from millrace.redriving import DLQ, DeadLetters
+
+    deployment, terminal = _deployment(context), Terminal(as_json)
+    if queue.endswith(UNDELIVERED):
+        deployment.physical(queue)
+        _sweep(deployment, queue.removesuffix(UNDELIVERED) + "Sweep", terminal, NO_RECORDS)
+        return
+    name = queue.removesuffix(DLQ)
+    letters = DeadLetters(
+        deployment.client("sqs"),
+        deployment.physical(name + DLQ),
+        deployment.physical(name),
+        deployment.poll_seconds,
+    )
+    with terminal.progress() as bar:
+        task = bar.add_task("moved", total=letters.waiting() or None)
+        moved = letters.move(lambda number: bar.advance(task, number))
+    left = letters.waiting()
+    terminal.show(
+        {"from": name + DLQ, "to": name, "moved": moved, "left": left},
+        f"{moved} messages moved from {name + DLQ} to {name}"
+        + (f"; {left} left, somebody else holds them: run it again" if left else ""),
+    )
+
+
+UNDELIVERED = "Undelivered"
+NO_RECORDS = (
+    "Its messages name batches of the stream that were given up, and hold no records: there is "
+    "nothing to send back. A sweep rings every stream that they may have been about. They stay "
+    "until they expire or are purged.\n"
+)
+
+
+@quarantine_verbs.command("list")
+def quarantine_list(context: typer.Context, capability: Name, as_json: Json = False) -> None:
+    """The streams that were set aside, the oldest first."""
+    from functions.edge.validation import to_text
+
+    aside = _capability(context, capability).quarantine.all()
+    rows = [(e.stream, e.view, e.error, e.failures, to_text(e.first_seen)) for e in aside]
+    columns = ("stream", "view", "error", "failures", "first seen")
+    Terminal(as_json).show(
+        [{**each._asdict(), "first_seen": to_text(each.first_seen)} for each in aside],
+        table(*columns, rows=rows, right=["failures"]) if rows else "no stream is in quarantine",
+    )
+
+
+@quarantine_verbs.command("release")
+def quarantine_release(
+    context: typer.Context,
+    capability: Name,
+    stream: Annotated[str | None, typer.Argument(help="A stream's id, or <code>.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that renders.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ring streams that were set aside, and release those that can be rendered again."""
+    from millrace.releasing import release
+
+    if (stream is None) != everything:
+        raise BenchError("name one stream, or say --all")
+    done = release(_capability(context, capability), stream)
+    rows = [(name, "released" if error is None else f"stays: {error}") for name, error in done]
+    Terminal(as_json).show(
+        [{"stream": name, "released": error is None, "error": error} for name, error in done],
+        table("stream", "", rows=rows) if rows else "no stream is in quarantine",
+    )
+    if any(error is not None for _, error in done):
+        raise typer.Exit(1)
+
+
+# ---- Show it ----------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    plain: Annotated[bool, typer.Option("--plain", help="No colours, whatever the tty.")] = False,
+) -> None:
+    """The life of one link, in process, with the bill of each step."""
+    # It stands on the tests' in-process stack, which only a checkout has.
+    from millrace.demo import tell
+
+    tell(plain)

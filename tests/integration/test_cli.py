@@ -1,0 +1,385 @@
+"""The bench's verbs on the stack in process: what they say, what they mend, what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from functions.edge.runtime import Runtime
+from functions.kernel.replay import RETIRED_MS
+from functions.kernel.views import ViewTable
+from functions.shortener.views import LINKS
+from millrace.cli import app
+from millrace.errors import BenchError
+from tests.integration.test_projection import OWNER, ask, listed, projector_of
+from tests.support.faults import Crash
+from tests.support.pump import Stack
+
+CODE = "spring"
+STREAM = f"link#default#{CODE}"
+POISON = "https://example.com/poison"
+
+
+@dataclass(frozen=True)
+class PumpedStack:
+    """The stack in process as the bench sees it."""
+
+    stack: Stack
+    poll_seconds: int = 0
+
+    def physical(self, logical: str) -> str:
+        found = [name for name, known in self.stack._names.items() if known == logical]
+        if not found:
+            raise BenchError(f"no {logical} in the stack")
+        return found[0]
+
+    def client(self, service: str) -> Any:
+        return self.runtime("ShortenerProject").client(service)
+
+    def runtime(self, function: str) -> Runtime:
+        return self.stack.runtime(function)
+
+    def timeout(self, function: str) -> int:
+        return self.stack.functions[function].timeout
+
+    def invoke(self, function: str) -> Mapping[str, Any]:
+        self.stack.invoke(function, {})
+        return self.stack.logs[-1]
+
+
+Bench = Callable[..., Result]
+
+
+@pytest.fixture
+def bench(stack: Stack) -> Bench:
+    """Runs a verb on the stack."""
+    return lambda *verb: CliRunner().invoke(app, list(verb), obj=PumpedStack(stack))
+
+
+def told(result: Result) -> Any:
+    """The JSON document that is all of standard output."""
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return json.loads(result.stdout)
+
+
+def refused(result: Result) -> str:
+    """The one line of an error."""
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("millrace: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def create(stack: Stack, alias: str = CODE, url: str = "https://example.com/a") -> None:
+    assert ask(stack, "POST", "", json={"alias": alias, "long_url": url}).status == 201
+
+
+def edit(stack: Stack, **body: Any) -> None:
+    stack.advance(60)
+    answer = ask(stack, "PATCH", f"/{CODE}", json=body, headers={"if-match": "*"})
+    assert answer.status == 200
+
+
+@pytest.fixture
+def edited(stack: Stack) -> Stack:
+    """A link with three versions, the first at 00:00, the others at 00:01."""
+    create(stack)
+    edit(stack, long_url="https://example.com/b", redirect_status=301)
+    stack.drain()
+    return stack
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links to POISON cannot be written to the list."""
+    put = ViewTable.put
+
+    def fails(self: ViewTable, view: Any, stream: str, version: int, row: Any) -> bool:
+        if POISON in str(row.data):
+            raise ValueError("poison")
+        return put(self, view, stream, version, row)
+
+    monkeypatch.setattr(ViewTable, "put", fails)
+
+
+# ---- Streams ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [STREAM, f"shortener/{CODE}", f"shortener/{STREAM}"])
+def test_a_stream_is_shown_event_by_event(edited: Stack, bench: Bench, name: str) -> None:
+    shown = told(bench("stream", "show", name, "--json"))
+    assert shown["stream"] == STREAM
+    assert [(e["version"], e["type"], e["at"][:16], e["actor"]) for e in shown["events"]] == [
+        (1, "LinkCreated", "2026-11-01T00:00", OWNER),
+        (2, "LinkRetargeted", "2026-11-01T00:01", OWNER),
+        (3, "LinkRedirectStatusChanged", "2026-11-01T00:01", OWNER),
+    ]
+    assert shown["events"][1]["data"] == {"long_url": "https://example.com/b"}
+
+
+def test_a_stream_is_shown_in_words(edited: Stack, bench: Bench) -> None:
+    words = bench("stream", "show", STREAM).stdout
+    assert "2  LinkRetargeted  2026-11-01T00:01:00.000Z  by alice" in words
+    assert "long_url         https://example.com/b" in words
+    assert "\x1b" not in words
+
+
+def test_a_stream_longer_than_a_page_is_shown_whole(
+    edited: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millrace.streams.PAGE", 1)
+    shown = told(bench("stream", "show", STREAM, "--json"))
+    assert [event["version"] for event in shown["events"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("moment", "version", "url"),
+    [
+        ("1", 1, "https://example.com/a"),
+        ("3", 3, "https://example.com/b"),
+        ("2026-11-01T00:00:30Z", 1, "https://example.com/a"),
+        ("2026-11-01T01:01:30+01:00", 3, "https://example.com/b"),
+    ],
+)
+def test_a_state_is_shown_at_a_version_or_a_time(
+    edited: Stack, bench: Bench, moment: str, version: int, url: str
+) -> None:
+    then = told(bench("stream", "at", STREAM, moment, "--json"))
+    assert (then["version"], then["of"], then["state"]["long_url"]) == (version, 3, url)
+    assert url in bench("stream", "at", STREAM, moment).stdout
+
+
+def test_a_diff_has_the_changed_fields_alone(edited: Stack, bench: Bench) -> None:
+    assert told(bench("stream", "diff", STREAM, "1", "3", "--json")) == {
+        "stream": STREAM,
+        "from": 1,
+        "to": 3,
+        "changed": {
+            "long_url": {"from": "https://example.com/a", "to": "https://example.com/b"},
+            "redirect_status": {"from": 302, "to": 301},
+        },
+    }
+    assert "nothing changed" in bench("stream", "diff", STREAM, "2", "2").stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (["stream", "show", "shortener/nosuch"], "no stream shortener/nosuch"),
+        (["stream", "show", "link#default#nosuch"], "no stream link#default#nosuch"),
+        (["stream", "show", "nosuch"], "neither <capability>/<id> nor a stream id"),
+        (["stream", "show", "nosuch/spring"], "no capability 'nosuch'; there are: shortener"),
+        (["stream", "at", STREAM, "4"], "versions 1 to 3, none at 4"),
+        (["stream", "at", STREAM, "0"], "versions 1 to 3, none at 0"),
+        (["stream", "at", STREAM, "2025-01-01T00:00:00Z"], "versions 1 to 3"),
+        (["stream", "diff", STREAM, "1", "noon"], "neither a version nor"),
+        (["replay", "shortener", "nosuch"], "no view 'nosuch'; it has: links"),
+        (["sweep", "nosuch"], "no capability 'nosuch'"),
+        (["lag", "nosuch"], "no capability 'nosuch'"),
+        (["quarantine", "list", "nosuch"], "no capability 'nosuch'"),
+        (["quarantine", "release", "shortener", CODE], f"{STREAM} is not in the quarantine"),
+        (["quarantine", "release", "shortener"], "name one stream, or say --all"),
+        (["quarantine", "release", "shortener", CODE, "--all"], "name one stream, or say --all"),
+        (["redrive", "NoSuch"], "no NoSuchDlq"),
+        (["redrive", "NoSuchUndelivered"], "no NoSuchUndelivered"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_exist_is_one_line_and_exit_1(
+    edited: Stack, bench: Bench, verb: list[str], said: str
+) -> None:
+    assert said in refused(bench(*verb))
+    assert said in refused(bench(*verb, "--json"))
+
+
+def test_an_error_of_aws_is_one_line_and_exit_1(edited: Stack, bench: Bench) -> None:
+    edited.faults.fail("dynamodb", "Query", "AccessDeniedException")
+    assert "AccessDeniedException" in refused(bench("stream", "show", STREAM))
+
+
+# ---- Replay, sweep, lag -----------------------------------------------------------------------
+
+
+def test_a_replay_waits_a_time_out_verifies_flips_and_says_when_the_old_rows_go(
+    edited: Stack, bench: Bench
+) -> None:
+    before, began = listed(edited), edited.clock.now()
+    done = told(bench("replay", "shortener", "links", "--json"))
+    assert 61_000 <= edited.clock.now() - began < 62_000
+    assert done.pop("drop_from")[:19] == "2026-11-01T00:12:01"
+    assert done == {
+        "view": "links",
+        "generation": 2,
+        "retired": 1,
+        "verified": 1,
+        "resumed": False,
+    }
+    edited.cold_start()
+    assert listed(edited) == before
+    assert "`millrace sweep shortener` drops it" in refused(bench("replay", "shortener", "links"))
+    edited.advance(RETIRED_MS / 1000)
+    assert told(bench("sweep", "shortener", "--json"))["dropped_rows"] == 1
+    again = bench("replay", "shortener", "links", "--wait", "0").stdout
+    assert "✓ links@3 is read now: 1 streams verified" in again
+
+
+def test_a_replay_that_died_is_taken_up_and_does_not_wait_again(
+    edited: Stack, bench: Bench
+) -> None:
+    edited.faults.crash_before("dynamodb", "PutItem", skip=1, function="ShortenerProject")
+    with pytest.raises(Crash):
+        bench("replay", "shortener", "links")
+    began = edited.clock.now()
+    done = told(bench("replay", "shortener", "links", "--json"))
+    assert (done["resumed"], done["generation"]) == (True, 2)
+    assert edited.clock.now() - began < 1000
+
+
+def test_a_replay_that_cannot_be_verified_names_the_streams_and_changes_nothing(
+    edited: Stack, bench: Bench, poison: None
+) -> None:
+    create(edited, "bad", POISON)
+    failed = bench("replay", "shortener", "links", "--wait", "0", "--json")
+    assert failed.exit_code == 1
+    assert told(failed) == {"view": "links", "not_verified": ["link#default#bad"]}
+    assert "link#default#bad" in bench("replay", "shortener", "links").stdout
+    [view] = told(bench("lag", "shortener", "--json"))["views"]
+    assert (view["generation"], view["building"]) == (1, 2)
+
+
+def test_a_lost_record_shows_as_lag_until_the_sweep(edited: Stack, bench: Bench) -> None:
+    edit(edited, long_url="https://example.com/lost")
+    lost_at = edited.clock.now()
+    assert edited.stream_records()
+    edited.advance(90)
+    found = told(bench("lag", "shortener", "--json"))
+    assert found["views"] == [
+        {
+            "view": "links",
+            "generation": 1,
+            "building": None,
+            "streams": 1,
+            "behind": 1,
+            "oldest": lost_at,
+            "oldest_stream": STREAM,
+        }
+    ]
+    assert f"1.5 min  {STREAM}" in bench("lag", "shortener").stdout
+    swept = told(bench("sweep", "shortener", "--json"))
+    assert (swept["checked"], swept["rung"], swept["complete"]) == (1, 1, True)
+    assert told(bench("lag", "shortener", "--json"))["views"][0]["behind"] == 0
+
+
+def test_a_stream_that_goes_on_over_scan_pages_is_counted_once(
+    edited: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millrace.lagging.SLICE", 1)
+    [view] = told(bench("lag", "shortener", "--json"))["views"]
+    assert (view["streams"], view["behind"]) == (1, 0)
+
+
+# ---- Queues and quarantine --------------------------------------------------------------------
+
+
+def dead_letters(stack: Stack, number: int) -> None:
+    """Puts doorbells into the retry queue's dead-letter queue."""
+    url = PumpedStack(stack).physical("ShortenerRetryDlq")
+    for _ in range(number):
+        stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"stream": STREAM}))
+
+
+@pytest.mark.parametrize("queue", ["ShortenerRetry", "ShortenerRetryDlq"])
+def test_dead_letters_go_back_to_their_queue_and_are_counted(
+    edited: Stack, bench: Bench, queue: str
+) -> None:
+    dead_letters(edited, 23)
+    assert told(bench("lag", "shortener", "--json"))["queues"]["ShortenerRetryDlq"] == 23
+    assert told(bench("redrive", queue, "--json")) == {
+        "from": "ShortenerRetryDlq",
+        "to": "ShortenerRetry",
+        "moved": 23,
+        "left": 0,
+    }
+    assert edited.messages("ShortenerRetryDlq") == []
+    assert edited.messages("ShortenerRetry") == [json.dumps({"stream": STREAM})] * 23
+    assert "0 messages moved" in bench("redrive", queue).stdout
+
+
+def test_a_letter_that_its_queue_refuses_stays_where_it_is(
+    edited: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_letters(edited, 3)
+    sqs = edited.client("sqs")
+    real = sqs.send_message_batch
+
+    def half(QueueUrl: str, Entries: list[Any]) -> Any:
+        return real(QueueUrl=QueueUrl, Entries=Entries[:1]) | {"Failed": [{"Id": "1"}]}
+
+    monkeypatch.setattr(sqs, "send_message_batch", half)
+    monkeypatch.setattr(PumpedStack, "client", lambda self, service: sqs)
+    assert "1 messages moved, then 2 refused" in refused(bench("redrive", "ShortenerRetry"))
+    assert len(edited.messages("ShortenerRetryDlq")) == 2
+    assert len(edited.messages("ShortenerRetry")) == 1
+
+
+def test_what_has_no_records_is_swept_instead(edited: Stack, bench: Bench) -> None:
+    edit(edited, long_url="https://example.com/lost")
+    edited.stream_records()
+    words = bench("redrive", "ShortenerUndelivered").stdout
+    assert "hold no records" in " ".join(words.split())
+    assert listed(edited) == [(CODE, 4, "https://example.com/lost")]
+    assert told(bench("redrive", "ShortenerUndelivered", "--json"))["rung"] == 0
+
+
+def test_quarantine_lists_releases_what_renders_and_keeps_what_does_not(
+    stack: Stack, bench: Bench, poison: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(stack, "bad", POISON)
+    stack.drain()
+    assert "no stream is in quarantine" not in bench("quarantine", "list", "shortener").stdout
+    [aside] = told(bench("quarantine", "list", "shortener", "--json"))
+    assert (aside["stream"], aside["view"], aside["error"]) == (
+        "link#default#bad",
+        "links",
+        "ValueError",
+    )
+    stays = bench("quarantine", "release", "shortener", "bad", "--json")
+    assert stays.exit_code == 1
+    assert told(stays) == [
+        {"stream": "link#default#bad", "released": False, "error": "ValueError: poison"}
+    ]
+    assert len(told(bench("quarantine", "list", "shortener", "--json"))) == 1
+    monkeypatch.undo()
+    released = bench("quarantine", "release", "shortener", "--all")
+    assert (released.exit_code, "released" in released.stdout) == (0, True)
+    assert "no stream is in quarantine" in bench("quarantine", "list", "shortener").stdout
+    assert listed(stack) == [("bad", 1, POISON)]
+    wired = projector_of(stack)
+    assert wired.table.versions(LINKS, ["link#default#bad"]) == {"link#default#bad": 1}
+
+
+# ---- Running it here, and the demo ------------------------------------------------------------
+
+
+def test_there_is_no_url_or_token_on_aws() -> None:
+    for verb in ("url", "token"):
+        assert "for emulators" in refused(CliRunner().invoke(app, ["--aws", verb]))
+
+
+def test_an_endpoint_and_aws_exclude_each_other() -> None:
+    result = CliRunner().invoke(app, ["--aws", "--endpoint", "http://localhost:1", "url"])
+    assert "exclude each other" in refused(result)
+
+
+def test_the_demo_tells_the_same_story_each_time_without_a_colour() -> None:
+    first, second = (CliRunner().invoke(app, ["demo", "--plain"]) for _ in range(2))
+    assert first.exit_code == 0, first.exception
+    assert first.stdout == second.stdout
+    assert "\x1b" not in first.stdout
+    for line in ("bob → 201", "ada → 409", "Version 2, made once: 2 commits", "rang 1."):
+        assert line in first.stdout
