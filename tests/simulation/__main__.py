@@ -1,0 +1,194 @@
+"""`python -m tests.simulation`: many seeds, one seed again, or the mutants."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+# The simulated functions find no account, whoever runs this.
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    AWS_REGION="us-east-1",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_EC2_METADATA_DISABLED="true",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+)
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tests.simulation.chaos import Plan
+from tests.simulation.coverage import Coverage
+from tests.simulation.expected import ENOUGH_SEEDS, EXEMPT, expected
+from tests.simulation.mutants import MUTANTS, killed
+from tests.simulation.report import shrink, story
+from tests.simulation.run import deployed, simulate
+
+CHUNK = 10
+"""Seeds that a worker takes at a time."""
+
+
+WIDTH = 150
+"""Columns where there is no terminal to ask: the tables are wide."""
+
+
+def main() -> int:
+    """Returns the exit status: 1 for a violation, a survivor or a cell never reached."""
+    options = _options()
+    if options.mutants:
+        return _mutants(options)
+    if options.seed is not None:
+        return _one(options)
+    if options.until_violation:
+        return _until_violation(options)
+    return _many(options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="how many")
+    parser.add_argument("--from", dest="start", type=int, default=0, help="the first")
+    parser.add_argument("--seed", type=int, help="this one alone, with its history")
+    parser.add_argument("--actors", type=_names, help="with --seed: only these, comma-separated")
+    parser.add_argument("--faults", type=_names, help="with --seed: only these, comma-separated")
+    parser.add_argument("--sdk", action="store_true", help="with --seed: botocore whole")
+    parser.add_argument("--mutants", action="store_true", help="kill the mutants")
+    parser.add_argument("--only", help="with --mutants: those whose name contains this")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--until-violation", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(filter(None, text.split(",")))
+
+
+def _one(options: argparse.Namespace) -> int:
+    console = Console(soft_wrap=True)
+    result = simulate(Plan(options.seed, options.actors, options.faults, options.sdk))
+    if result.violation is None:
+        console.print("\n".join(result.history.lines()), markup=False, highlight=False)
+        console.print(f"seed {options.seed} is clean, {result.steps} turns")
+        return 0
+    if options.actors is None and options.faults is None:
+        result = shrink(result)
+    console.print(story(result), markup=False, highlight=False)
+    return 1
+
+
+def _until_violation(options: argparse.Namespace) -> int:
+    """For the mutants: the last line tells the first violation, or that there was none."""
+    for seed in range(options.start, options.start + options.seeds):
+        try:
+            violation = simulate(Plan(seed)).violation
+            invariant = violation.invariant if violation else None
+        except Exception as error:
+            # A mutant that makes even the simulation fail is found out as well.
+            invariant = f"raised {type(error).__name__}"
+        if invariant is not None:
+            print(json.dumps({"seed": seed, "invariant": invariant}))
+            return 1
+    print(json.dumps({"seed": None, "invariant": None}))
+    return 0
+
+
+def _batch(seeds: list[int]) -> tuple[int, Coverage, list[int]]:
+    """A worker's share: turns, coverage, and the seeds that failed."""
+    coverage, failed, turns = Coverage(), [], 0
+    for seed in seeds:
+        result = simulate(Plan(seed))
+        coverage.add(result.coverage)
+        turns += result.steps
+        if result.violation is not None:
+            failed.append(seed)
+    return turns, coverage, failed
+
+
+def run(start: int, seeds: int, jobs: int) -> Iterator[tuple[int, int, Coverage, list[int]]]:
+    """Runs seeds on all processors: after each batch its number of seeds, turns, coverage and
+    failures."""
+    every = list(range(start, start + seeds))
+    batches = [every[place : place + CHUNK] for place in range(0, seeds, CHUNK)]
+    if jobs == 1:
+        for batch in batches:
+            yield len(batch), *_batch(batch)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        for batch, outcome in zip(batches, pool.map(_batch, batches), strict=True):
+            yield len(batch), *outcome
+
+
+def _many(options: argparse.Namespace) -> int:
+    console, coverage, failed, turns = _console(), Coverage(), [], 0
+    started = time.monotonic()
+    with _progress(console) as progress:
+        bar = progress.add_task("seeds", total=options.seeds)
+        for seeds, taken, reached, violated in run(options.start, options.seeds, options.jobs):
+            turns += taken
+            coverage.add(reached)
+            failed += violated
+            progress.advance(bar, seeds)
+            if failed:
+                break
+    if failed:
+        shown = story(shrink(simulate(Plan(failed[0]))))
+        console.print(shown, markup=False, highlight=False, soft_wrap=True)
+        return 1
+    cells = expected(deployed())
+    for table in coverage.tables(cells):
+        console.print(table)
+    for cell, reason in EXEMPT.items():
+        console.print(f"exempt: {' '.join(cell)}: {reason}")
+    seconds = time.monotonic() - started
+    console.print(
+        f"{options.seeds} seeds clean in {seconds:.1f} s: {options.seeds / seconds:.1f} seeds/s, "
+        f"{turns / seconds:.0f} turns/s on {options.jobs} processors"
+    )
+    missing = coverage.missing(cells)
+    if missing and options.seeds >= ENOUGH_SEEDS:
+        for cell in missing:
+            console.print(f"never reached: {' '.join(cell)}")
+        return 1
+    return 0
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    console = _console()
+    wanted = [each for each in MUTANTS if (options.only or "") in each.name]
+    table = Table("mutant", "seed", "killed by", title="Mutants", title_justify="left")
+    survivors = []
+    with _progress(console) as progress:
+        bar = progress.add_task("mutants", total=len(wanted))
+        for verdict in killed(wanted, options.seeds, options.jobs):
+            progress.advance(bar)
+            if verdict.seed is None:
+                survivors.append(verdict.mutant)
+            table.add_row(
+                verdict.mutant.name, str(verdict.seed), verdict.invariant or "[bold red]nobody[/]"
+            )
+    console.print(table)
+    for survivor in survivors:
+        console.print(f"[bold red]survived[/] {survivor.name}: {survivor.why}")
+    return 1 if survivors else 0
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+"""What must hold of every capability: of its log at each write, of its views at each delivery and
+when all is quiet.
+
+The oracle folds events with a function of its own, so that a mistake in production's shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from functions.kernel.generations import READ_MS
+from tests.simulation.world import Violation, World, physical
+from tests.support.cloud.dynamodb import Change, Item, Key
+
+GENERATIONS = "mark#generations"
+
+State = dict[str, Any]
+Fold = Callable[[State, str, dict[str, Any]], State]
+"""(state before, event type, its data) to the state after; the initial state is empty."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One commit as it reached the log: at which turn and true time, and where it led; `tail`
+    counts the commits since the last one that tells the state; `keyed`: its command had a key."""
+
+    step: int
+    now: int
+    before: int
+    after: int
+    at: int
+    correlation: str
+    tenant: str
+    events: Sequence[Any]
+    states: Sequence[State]
+    tail: int
+    ring: bytes
+    keyed: bool
+
+    @property
+    def state(self) -> State:
+        return self.states[-1]
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What the oracle knows of a capability: logical names of its tables and queues, how its
+    events fold, in which state a stream takes no more of them, what its row holds, and how many
+    commands with a key a stream remembers."""
+
+    name: str
+    events: str
+    views: str
+    view: str
+    projector: str
+    sweep: str
+    queues: Sequence[str]
+    snapshot_every: int
+    ring: int
+    fold: Fold
+    ended: Callable[[State], bool]
+    row: Callable[[int, State], Mapping[str, Any]]
+
+
+class Log:
+    """The true log of one event table, checked at every write."""
+
+    def __init__(self, world: World, capability: Capability) -> None:
+        self.streams: dict[str, list[Logged]] = {}
+        self.commands: dict[str, tuple[str, Logged]] = {}
+        self._world = world
+        self._capability = capability
+        self._table = physical(world.deployed.names, capability.events)
+        world.watchers.append(self._watch)
+
+    def of(self, stream: str) -> list[Logged]:
+        """The stream's commits so far, none if it was never begun."""
+        return self.streams.get(stream, [])
+
+    def head(self, stream: str) -> int:
+        """The stream's version now."""
+        return self.version(stream, self._world.now)
+
+    def version(self, stream: str, moment: float) -> int:
+        """The stream's version at a true time; 0 if it was not there."""
+        return max((each.after for each in self.of(stream) if each.now <= moment), default=0)
+
+    def state(self, stream: str, version: int) -> State:
+        """The state at a version."""
+        for each in self.of(stream):
+            if each.before < version <= each.after:
+                return dict(each.states[version - each.before - 1])
+        return {}
+
+    def between(self, stream: str, low: int, high: int) -> Iterator[tuple[int, State]]:
+        """Versions `low` to `high` that a commit led to, with their states; 0 is the empty one."""
+        if low == 0:
+            yield 0, {}
+        for each in self.of(stream):
+            if max(1, low) <= each.after <= high:
+                yield each.after, each.state
+
+    def forgotten(self, stream: str, own: Logged) -> bool:
+        """Whether so many commands with a key came after one that the ring dropped it."""
+        later = [each for each in self.of(stream) if each.before >= own.after and each.keyed]
+        return len(later) >= self._capability.ring
+
+    def _watch(self, change: Change) -> None:
+        if change.table != self._table:
+            return
+        if change.old:
+            raise Violation("commits are immutable", f"{change.old} became {change.new}")
+        item = change.new
+        stream, former = item["pk"]["S"], self.of(item["pk"]["S"])
+        logged = self._logged(item, former[-1] if former else None)
+        for kind, _, _ in logged.events:
+            self._world.coverage.hit("events", self._capability.name, kind)
+        known = self.commands.get(logged.correlation)
+        if known is not None and known[0] == stream and self.forgotten(stream, known[1]):
+            self._world.coverage.hit("kernel", self._capability.name, "late repeat forgotten")
+        elif known is not None:
+            detail = f"{logged.correlation} on {stream} at {logged.before}, and before on {known}"
+            raise Violation("one effect per command", detail)
+        self.streams.setdefault(stream, []).append(logged)
+        self.commands[logged.correlation] = (stream, logged)
+
+    def _logged(self, item: Item, former: Logged | None) -> Logged:
+        before, after = int(item["sk"]["N"]), int(item["n"]["N"])
+        metadata, events = json.loads(item["m"]["S"]), json.loads(item["e"]["S"])
+        place = f"{item['pk']['S']} at {before}"
+        if before != (former.after if former else 0) or after - before != len(events) or not events:
+            raise Violation("versions have no gap", f"{place}: {former} then {item}")
+        if former and metadata["at"] < former.at:
+            raise Violation("recorded times never decrease", place)
+        state: State = dict(former.state) if former else {}
+        if former and self._capability.ended(state):
+            raise Violation("nothing happens to what has ended", place)
+        states = []
+        for kind, _, data in events:
+            state = self._capability.fold(state, kind, data)
+            states.append(state)
+        tenant = metadata.get("tenant", "default")
+        if former and tenant != former.tenant:
+            raise Violation("a stream has one tenant", place)
+        if "s" in item and json.loads(item["s"]["S"])[1] != _stored(state):
+            raise Violation("a snapshot is the state after its commit", f"{place}: {item['s']}")
+        tail = 0 if former is None or "s" in item else former.tail + 1
+        if tail >= self._capability.snapshot_every:
+            raise Violation("a load costs one page", f"{place}: {tail} commits without a snapshot")
+        self._world.coverage.hit(
+            "kernel", self._capability.name, "snapshot" if "s" in item else "no snapshot"
+        )
+        now, step = self._world.now, self._world.scheduler.step
+        ring = item["r"]["B"] if "r" in item else b""
+        correlation = metadata["correlation"]
+        return Logged(
+            step,
+            now,
+            before,
+            after,
+            metadata["at"],
+            correlation,
+            tenant,
+            events,
+            states,
+            tail,
+            ring,
+            keyed=ring != (former.ring if former else b""),
+        )
+
+
+def _stored(state: State) -> State:
+    return {name: value for name, value in state.items() if value is not None}
+
+
+class Views:
+    """The rows of one capability's view, held to its log."""
+
+    def __init__(self, world: World, capability: Capability, log: Log) -> None:
+        self._world = world
+        self._capability = capability
+        self._log = log
+        self._table = physical(world.deployed.names, capability.views)
+        self._queues = [physical(world.deployed.names, name) for name in capability.queues]
+        self._begun = self._flipped = 0
+        world.watchers.append(self._watch)
+
+    def _watch(self, change: Change) -> None:
+        if change.table != self._table:
+            return
+        name = (change.new or change.old)["pk"]["S"]
+        if name == GENERATIONS:
+            self._moved(*(self._mark(item) for item in (change.old, change.new)))
+        elif "v" in change.old and not change.new:
+            self._deleted(name)
+        elif "v" in change.new:
+            old, new = (int(each["v"]["N"]) if each else 0 for each in change[1:])
+            if new < old:
+                raise Violation("a row never goes back", f"{name}: {old} to {new}")
+
+    def _moved(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """A replay's next step: nothing may be missing from a generation once it is read."""
+        if new.get("building") is not None and old.get("building") is None:
+            self._world.coverage.hit("replay", self._capability.name, "begun")
+            self._begun = self._world.now
+        if old.get("position") != new.get("position"):
+            self._world.coverage.hit("replay", self._capability.name, "page")
+        if new.get("retired") is None and old.get("retired") is not None:
+            self._world.coverage.hit("replay", self._capability.name, "dropped")
+        if new.get("live", 1) == old.get("live", 1):
+            return
+        self._world.coverage.hit("replay", self._capability.name, "flipped")
+        self._flipped = self._world.now
+        for stream in self._log.streams:
+            wanted = self._log.version(stream, self._begun)
+            row = self._row(stream, new["live"])
+            if wanted and (not row or int(row["v"]["N"]) < wanted):
+                detail = f"{stream} was at {wanted} when the replay began; there is {row}"
+                raise Violation("what is read is complete", detail)
+
+    def _deleted(self, name: str) -> None:
+        generation = int(name.partition("@")[2].partition("#")[0])
+        mark = self._mark(self._item(GENERATIONS))
+        if generation in (mark.get("live", 1), mark.get("building")):
+            raise Violation("rows in use are not deleted", name)
+        if self._world.now - self._flipped < READ_MS:
+            if mark["since"] < self._flipped - READ_MS:
+                # KNOWN: whoever flipped stood still between looking at his clock and writing.
+                self._world.coverage.hit("known", self._capability.name, "flip stamped long before")
+                return
+            raise Violation("rows that a reader may still read are not deleted", name)
+
+    def row(self, stream: str) -> Item:
+        """A stream's row in the generation that is read."""
+        return self._row(stream, self._mark(self._item(GENERATIONS)).get("live", 1))
+
+    @property
+    def building(self) -> bool:
+        """Whether a replay is under way, or was left."""
+        return self._mark(self._item(GENERATIONS)).get("building") is not None
+
+    def _row(self, stream: str, generation: int) -> Item:
+        return self._item(f"{self._capability.view}@{generation}#{stream}")
+
+    def _item(self, name: str) -> Item:
+        return self._world.dynamodb.tables[self._table].current(Key(name))
+
+    def _mark(self, item: Item) -> dict[str, Any]:
+        marks = json.loads(item["d"]["S"]) if item else {}
+        return dict(marks.get(self._capability.view, {}))
+
+    def rung(self, function: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Once a projector has returned: each stream is in its row, in a queue or set aside."""
+        if function != self._capability.projector:
+            return
+        for record in records:
+            stream, version = self._told(record)
+            rows = [self._row(stream, each) for each in self._fed(record["received"])]
+            if all(row and int(row["v"]["N"]) >= version for row in rows) or self._waits(stream):
+                continue
+            detail = f"{stream} at {version} is neither in its rows nor in a queue: {rows}"
+            raise Violation("no doorbell is lost", detail)
+
+    def _fed(self, since: int) -> list[int]:
+        """The generations that a run which began then must have written."""
+        mark = self._mark(self._item(GENERATIONS))
+        building = mark.get("building")
+        known = building is not None and self._begun < since
+        return [mark.get("live", 1), *([building] if known else [])]
+
+    def _told(self, record: Mapping[str, Any]) -> tuple[str, int]:
+        if "body" in record:
+            # A message was to bring the row to what the log held when it was received.
+            stream = json.loads(record["body"])["stream"]
+            return stream, self._log.version(stream, record["received"])
+        image = record["dynamodb"]["NewImage"]
+        return image["pk"]["S"], int(image["n"]["N"])
+
+    def _waits(self, stream: str) -> bool:
+        return bool(self._item(f"quarantine#{stream}")) or any(
+            json.loads(message.body).get("stream") == stream
+            for url in self._queues
+            for message in self._world.sqs.queues[url].messages
+        )
+
+    def settled(self) -> None:
+        """When all is quiet: every row is what the log folds to."""
+        for stream, commits in self._log.streams.items():
+            newest, row = commits[-1], self.row(stream)
+            if not row or int(row["v"]["N"]) != newest.after:
+                detail = f"{stream} is at {newest.after}, its row at {row.get('v')}"
+                raise Violation("a view is the fold of its streams", detail)
+            expected = self._capability.row(newest.after, newest.state)
+            if json.loads(row["d"]["S"]) != expected:
+                raise Violation("a view is the fold of its streams", f"{row} is not {expected}")

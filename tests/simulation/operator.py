@@ -1,0 +1,92 @@
+"""An operator at work: replays a view while everything goes on, and mends what was set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from functions.edge.runtime import Runtime
+from functions.kernel.decider import Decider
+from functions.kernel.dynamo import DynamoStore
+from functions.kernel.errors import Conflict
+from functions.kernel.projector import Projector
+from functions.kernel.quarantine import Quarantine
+from functions.kernel.replay import NotVerified, Replay
+from functions.kernel.views import View, ViewTable
+from tests.simulation.world import Crash, World, physical
+
+SITTING = 3600
+"""Seconds after which an operator's tool is ended by its own machine."""
+TRIES = 30
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A capability as an operator's tool sees it: physical names of its tables, and its code."""
+
+    events: str
+    views: str
+    decider: Decider[Any, Any, Any]
+    view: View[Any]
+    projector_timeout: int
+
+    def store(self, runtime: Runtime) -> DynamoStore:
+        return DynamoStore(runtime.client("dynamodb"), self.events, runtime.backoff())
+
+    def table(self, runtime: Runtime) -> ViewTable:
+        return ViewTable(runtime.client("dynamodb"), self.views, runtime.backoff())
+
+
+def bench(
+    world: World, events: str, views: str, decider: Decider[Any, Any, Any], view: View[Any]
+) -> Bench:
+    """From logical names."""
+    names = world.deployed.names
+    functions = world.deployed.functions.values()
+    timeout = max(each.timeout for each in functions if each.streams or each.queues)
+    return Bench(physical(names, events), physical(names, views), decider, view, timeout)
+
+
+def replay(world: World, tools: Bench) -> None:
+    """Replays one view to the end, taking it up again whenever the tool dies."""
+
+    def whole(runtime: Runtime) -> None:
+        work = Replay(tools.store(runtime), tools.table(runtime), tools.decider, tools.view)
+        begun = work.begin(runtime.now())
+        waited = world.now - begun.since
+        # No projector may be at work any more that began before and knows nothing of it.
+        world.sleep(max(0, tools.projector_timeout + 1 + world.weather.skew / 1000 - waited / 1000))
+        while not work.slice().complete:
+            pass
+        work.flip(runtime.now())
+
+    _insist(world, whole)
+
+
+def mend(world: World, tools: Bench) -> None:
+    """Rings every stream that was set aside, then takes it out of quarantine."""
+
+    def whole(runtime: Runtime) -> None:
+        table = tools.table(runtime)
+        aside = Quarantine(runtime.client("dynamodb"), tools.views)
+        for each in aside.all():
+            projector = Projector(tools.store(runtime), table, tools.decider, [tools.view])
+            projector.renewed().ring(each.stream)
+            aside.release(each.stream)
+            world.coverage.hit("queues", "messages", "released")
+
+    _insist(world, whole)
+
+
+def _insist(world: World, work: Callable[[Runtime], None]) -> None:
+    for _ in range(TRIES):
+        try:
+            work(world.operator(SITTING))
+            return
+        except Conflict as conflict:
+            world.note("operator", "", f"stops: {conflict}")
+            return
+        except (Crash, NotVerified, Exception) as failure:
+            world.note("operator", "", f"begins anew after {failure!r}")
+            world.sleep(20)

@@ -1,0 +1,222 @@
+"""One seed, from deployment to quiet: builds the world, lets it go wrong, then looks at what is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+from functions.kernel.decider import Decider
+from functions.kernel.views import View
+from functions.shortener import decider as shortener_decider
+from functions.shortener.views import LINKS
+from tests.simulation import operator, shortener
+from tests.simulation.actors import SHARDS, QueueFeed, StreamFeed, run_schedule
+from tests.simulation.chaos import Plan
+from tests.simulation.coverage import Coverage
+from tests.simulation.history import History
+from tests.simulation.invariants import Capability, Log, Views
+from tests.simulation.operator import Bench, bench
+from tests.simulation.scheduler import Stuck
+from tests.simulation.tally import decider as tally_decider
+from tests.simulation.tally import simulation as tally
+from tests.simulation.tally.decider import TALLIES
+from tests.simulation.world import Deployment, Violation, World, deployment
+from tests.support.handlers import ROOT
+
+TURNS = 60_000
+"""Turns after which clients are taken never to finish."""
+QUIET_TURNS = 20_000
+"""Turns within which all must be quiet once nothing fails any more."""
+SWEEPS = 3
+"""Sweeps while clients are at work, and rounds in the end."""
+STORM_SWEEPS = 4
+"""Sweeps between the clients' last request and the end of all faults."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one run; `violation` is None if every invariant held."""
+
+    plan: Plan
+    history: History
+    coverage: Coverage
+    violation: Violation | None
+    actors: frozenset[str]
+    struck: dict[str, str]
+    steps: int
+
+
+@cache
+def deployed() -> Deployment:
+    """The stack under simulation."""
+    templates = (ROOT / "template.yaml", ROOT / "tests/simulation/tally/template.yaml")
+    return deployment(templates)
+
+
+def simulate(plan: Plan) -> Result:
+    """Runs one seed. Raises what is a mistake in the simulation itself."""
+    world = World(plan, deployed())
+    violation = None
+    with world:
+        run = Simulation(world)
+        try:
+            run.all()
+        except Violation as found:
+            violation = found
+        except Stuck as stuck:
+            violation = Violation("all is quiet in the end", str(stuck))
+    return Result(
+        plan,
+        world.history,
+        world.coverage,
+        violation,
+        frozenset(run.actors),
+        world.chaos.struck,
+        world.scheduler.step,
+    )
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """One capability in a run: what it is, its true log, its views held to it, its tools."""
+
+    capability: Capability
+    log: Log
+    views: Views
+    tools: Bench
+
+
+class Simulation:
+    """The actors of one run, and its course."""
+
+    def __init__(self, world: World) -> None:
+        self.actors: list[str] = []
+        self._world = world
+        self._shortener = self._simulated(shortener.CAPABILITY, shortener_decider.DECIDER, LINKS)
+        self._tally = self._simulated(tally.CAPABILITY, tally_decider.DECIDER, TALLIES)
+        self._all = (self._shortener, self._tally)
+        self._under_way = 0
+        self._streams: list[StreamFeed] = []
+        self._queues: list[QueueFeed] = []
+        for function in world.deployed.functions.values():
+            for stream in function.streams:
+                feed = StreamFeed(world, function, stream)
+                self._streams.append(feed)
+                self._pollers(f"{function.name} stream", feed.poll)
+            for queue in function.queues:
+                self._queues.append(QueueFeed(world, function, queue))
+                self._pollers(f"{function.name} queue", self._queues[-1].poll)
+
+    def _simulated(
+        self, capability: Capability, decider: Decider[Any, Any, Any], view: View[Any]
+    ) -> Simulated:
+        world, log = self._world, Log(self._world, capability)
+        tools = bench(world, capability.events, capability.views, decider, view)
+        return Simulated(capability, log, Views(world, capability, log), tools)
+
+    def _pollers(self, name: str, poll: Callable[..., None]) -> None:
+        for shard in range(SHARDS):
+            chance = self._world.plan.chance(f"{name} {shard}")
+            self._world.scheduler.spawn(f"{name} {shard}", partial(poll, chance, self._check))
+
+    def _check(self, function: str, records: Sequence[Any]) -> None:
+        for each in self._all:
+            each.views.rung(function, records)
+
+    def all(self) -> None:
+        """The whole run. Raises Violation, Stuck."""
+        world = self._world
+        clients = shortener.clients(world, self._shortener.log)
+        for client in clients:
+            self._start(client.name, client.run)
+        for counter in tally.counters(world, self._tally.log):
+            self._start(counter.name, counter.run)
+        self._start("sweep", self._sweep_at_times)
+        self._start("operator", self._replay_at_some_time)
+        world.scheduler.run(lambda: not self._under_way and not world.busy, TURNS)
+        self._start("storm", self._storm)
+        world.scheduler.run(lambda: not self._under_way, TURNS)
+        world.chaos.calm = True
+        world.note("calm", "nothing fails from here on", "")
+        self._finish("quiet", lambda: None)
+        self._finish("mend", self._mend)
+        for each in self._all:
+            each.views.settled()
+        for client in clients:
+            self._finish(f"{client.name} looks", client.settled)
+
+    def _start(self, name: str, body: Callable[[], None]) -> None:
+        self.actors.append(name)
+        if self._world.plan.actors is not None and name not in self._world.plan.actors:
+            return
+        self._under_way += 1
+
+        def act() -> None:
+            body()
+            self._under_way -= 1
+
+        self._world.scheduler.spawn(name, act)
+
+    def _finish(self, name: str, body: Callable[[], None]) -> None:
+        """Runs something to its end, and all that follows from it."""
+        self._under_way += 1
+
+        def act() -> None:
+            body()
+            self._under_way -= 1
+
+        self._world.scheduler.spawn(name, act)
+        self._world.scheduler.run(self._quiet, QUIET_TURNS)
+
+    def _quiet(self) -> bool:
+        idle = not self._under_way and all(feed.quiet for feed in self._streams)
+        read = [self._world.sqs.queues[feed.source.url] for feed in self._queues]
+        return idle and not any(queue.messages for queue in read)
+
+    def _sweep_at_times(self) -> None:
+        chance = self._world.plan.chance("sweep")
+        for _ in range(SWEEPS):
+            self._world.sleep(chance.random() * 40)
+            self._sweep()
+
+    def _storm(self) -> None:
+        """Nothing new happens and nothing works: messages die, streams are set aside."""
+        seconds = max(self._world.weather.storm, self._world.focus_storm)
+        for _ in range(STORM_SWEEPS):
+            self._world.sleep(seconds / STORM_SWEEPS)
+            self._sweep()
+
+    def _replay_at_some_time(self) -> None:
+        chance = self._world.plan.chance("operator")
+        self._world.sleep(chance.random() * 40)
+        operator.replay(self._world, chance.choice(self._all).tools)
+
+    def _sweep(self) -> None:
+        for each in self._all:
+            run_schedule(self._world, self._world.deployed.functions[each.capability.sweep])
+
+    def _mend(self) -> None:
+        """What an operator does in the end: redrive what is dead, mend what was set aside, and let
+        the sweep go round, also past the time that a retired generation is kept."""
+        self._redrive()
+        for each in self._all:
+            operator.mend(self._world, each.tools)
+            if each.views.building:
+                operator.replay(self._world, each.tools)
+        for _ in range(SWEEPS):
+            self._world.sleep(600)
+            self._sweep()
+        self._redrive()
+
+    def _redrive(self) -> None:
+        sqs = self._world.sqs
+        for queue in sqs.queues.values():
+            if queue.dead_letters:
+                dead = sqs.queues[queue.dead_letters]
+                for message in dead.messages:
+                    self._world.coverage.hit("queues", "messages", "redriven")
+                    body = {"QueueUrl": queue.url, "MessageBody": message.body}
+                    sqs.call("SendMessage", body)
+                dead.messages.clear()

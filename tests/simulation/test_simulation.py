@@ -1,0 +1,92 @@
+"""The simulation, a short share of it: seeds, sameness, mutants. `-m slow` runs the long one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.__main__ import run
+from tests.simulation.chaos import Plan
+from tests.simulation.coverage import Coverage
+from tests.simulation.expected import expected
+from tests.simulation.mutants import MUTANTS, QUICK, Mutant, judge
+from tests.simulation.report import command, shrink, story
+from tests.simulation.run import deployed, simulate
+from tests.support.handlers import ROOT
+
+SHORT, LONG = 60, 2000
+QUICKLY, SLOWLY = 40, 400
+"""Seeds within which a mutant must die."""
+
+
+def test_a_short_share_of_seeds_is_clean() -> None:
+    for seed in range(SHORT):
+        result = simulate(Plan(seed))
+        assert result.violation is None, story(shrink(result))
+
+
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_many_seeds_are_clean_and_reach_every_cell() -> None:
+    coverage = Coverage()
+    for _, _, reached, failed in run(0, LONG, os.cpu_count() or 1):
+        assert not failed, command(Plan(failed[0]))
+        coverage.add(reached)
+    assert coverage.missing(expected(deployed())) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_seed_is_one_history(seed: int) -> None:
+    assert simulate(Plan(seed)).history.lines() == simulate(Plan(seed)).history.lines()
+
+
+def test_one_seed_is_one_history_in_every_process() -> None:
+    program = (
+        "import tests.conftest\n"
+        "from tests.simulation.chaos import Plan\n"
+        "from tests.simulation.run import simulate\n"
+        "print(*(simulate(Plan(seed)).history.digest() for seed in range(5)))\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_short_cut_around_botocore_changes_nothing(seed: int) -> None:
+    whole, short = simulate(Plan(seed, sdk=True)), simulate(Plan(seed))
+    assert whole.history.lines() == short.history.lines()
+
+
+def test_a_run_without_some_faults_and_actors_is_the_same_run_otherwise() -> None:
+    whole = simulate(Plan(3))
+    same = simulate(Plan(3, actors=whole.actors, faults=frozenset(whole.struck)))
+    assert same.history.digest() == whole.history.digest()
+
+
+@pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.name in QUICK], ids=lambda m: m.name)
+def test_the_weakest_mutants_die_at_once(mutant: Mutant) -> None:
+    assert judge(mutant, QUICKLY).seed is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_every_mutant_dies(mutant: Mutant) -> None:
+    assert judge(mutant, SLOWLY).seed is not None, mutant.why
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_every_mutant_fits_the_code(mutant: Mutant) -> None:
+    assert (ROOT / "functions" / mutant.file).read_text().count(mutant.old) == 1
