@@ -769,6 +769,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("moto", "placeholders-must-be-used"): "takes it",
     ("moto", "placeholders-must-be-defined"): "raises KeyError",
     ("moto", "index-keys-have-their-type"): "takes it",
+    ("moto", "items-up-to-400-kb"): "takes 405,000 bytes",
     ("moto", "batch-writes-up-to-25"): "takes 26",
     ("moto", "batch-writes-of-different-items"): "takes it",
     ("moto", "a-request-token-makes-a-transaction-once"): "carries it out again",
