@@ -77,6 +77,9 @@ slow: .venv/ready .aws-sam/build/template.yaml .venv-lambda/ready ## the tests t
 openapi: .venv/ready ## write docs/openapi.json anew
 	@$(BIN)/python -m pytest tests/integration/test_openapi.py -k published --write-openapi
 
+conformance: .venv/ready ## write docs/conformance.md anew
+	@$(BIN)/python -m tests.support.conformance
+
 costs: .venv/ready ## write docs/costs.md anew
 	@$(BIN)/python -m pytest tests/integration -k costs --write-costs
 
