@@ -26,7 +26,7 @@ CONFLICTING = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
 PARTIAL = {"BatchGetItem", "BatchWriteItem", "SendMessageBatch"}
 RARE = {"BatchWriteItem", "GetSecretValue", "SendMessageBatch", "UpdateItem"}
 """Calls that come so seldom that chance alone would hardly ever make them fail."""
-FOCUS = 0.5
+FOCUS = 0.6
 """How often a seed brings about what it is its turn to bring about."""
 LONGEST = 6
 """Attempts that one fault may spoil in a row: more than the SDK or the kernel makes."""

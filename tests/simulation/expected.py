@@ -19,8 +19,9 @@ from tests.simulation.tally.decider import DECIDER, SNAPSHOT_EVERY
 from tests.simulation.world import Deployment, calls
 from tests.support.handlers import ROOT
 
-ENOUGH_SEEDS = 200
-"""Seeds from which on a cell that was never reached fails the run."""
+ENOUGH_SEEDS = 1000
+"""Seeds from which on a cell that was never reached fails the run: the 150 faults at the rarest
+calls take turns, and each needs a few. From 300 seeds on a handful of those are missing."""
 
 EXEMPT: dict[Cell, str] = {}
 """Cells that would be expected, and why they are not."""

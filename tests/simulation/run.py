@@ -191,7 +191,9 @@ class Simulation:
     def _replay_at_some_time(self) -> None:
         chance = self._world.plan.chance("operator")
         self._world.sleep(chance.random() * 40)
-        operator.replay(self._world, chance.choice(self._all).tools)
+        focus = self._world.focus[0]
+        wanted = [each for each in self._all if each.capability.sweep == focus]
+        operator.replay(self._world, chance.choice(wanted or self._all).tools)
 
     def _sweep(self) -> None:
         for each in self._all:

@@ -181,16 +181,18 @@ def _rare(deployed: Deployment) -> list[tuple[str, str, str]]:
     return [
         (function, operation, kind)
         for function, service, operation in sorted(set(calls(deployed)))
-        if operation in RARE or function in scheduled
         for kind in dict.fromkeys(call_kinds(service, operation))
+        # A conflict must last for the kernel to give up.
+        if operation in RARE or function in scheduled or kind == "conflict"
     ]
 
 
 class World:
     """One run's world; a context manager, one at a time in a process.
 
-    `watchers` see every change of a table, `met` has the faults of each actor's newest request, and
-    `busy` counts requests whose client went on without them.
+    `focus` is the (function, operation, kind of fault) that this seed brings about, `watchers` see
+    every change of a table, `met` has the faults of each actor's newest request, and `busy` counts
+    requests whose client went on without them.
     """
 
     def __init__(self, plan: Plan, deployed: Deployment) -> None:
@@ -222,7 +224,7 @@ class World:
         self._idle: defaultdict[str, list[Container]] = defaultdict(list)
         self._ids: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
         rare = _rare(deployed)
-        self._focus = rare[plan.seed % len(rare)]
+        self.focus = rare[plan.seed % len(rare)]
         self._calling: Container | None = None
         self._poison: dict[str, bool] = {}
         self.met: dict[str, list[str]] = {}
@@ -266,7 +268,7 @@ class World:
     def focus_storm(self) -> int:
         """Seconds of storm that it takes for this seed's focus to come about: time for messages to
         die, and for a retired generation to be dropped."""
-        return 4000 if self._focus[1] in ("BatchWriteItem", "SendMessageBatch", "UpdateItem") else 0
+        return 4000 if self.focus[1] in ("BatchWriteItem", "SendMessageBatch", "UpdateItem") else 0
 
     def note(self, what: str, detail: Any, outcome: Any, fault: str = "") -> None:
         scheduler = self.scheduler
@@ -473,8 +475,8 @@ class World:
             container.burst = (operation, kind, left - 1)
             return Fault("", kind, left, 0.5)
         container.burst = ("", "", 0)
-        if self._focus[:2] == (container.function, operation):
-            fault = self.chaos.draw(self.actor(), self._focus[2:], rate=FOCUS, always=True)
+        if self.focus[:2] == (container.function, operation):
+            fault = self.chaos.draw(self.actor(), self.focus[2:], rate=FOCUS, always=True)
         else:
             fault = self.chaos.draw(self.actor(), call_kinds(service, operation))
         if fault is not None and fault.kind in _LASTING:
@@ -485,10 +487,12 @@ class World:
         """Whether this is a row that cannot be written as long as things go wrong."""
         if self.chaos.calm or operation != "PutItem" or "v" not in params["Item"]:
             return False
+        if self.focus[1] == "BatchWriteItem":
+            return False  # Nor would a replay end, or its former generation be dropped.
         name = params["Item"]["pk"]["S"]
         if name not in self._poison:
             # Without a row that cannot be written, a sweep sends nothing to its queue.
-            sends = self._focus[1] in ("SendMessageBatch", "UpdateItem")
+            sends = self.focus[1] in ("SendMessageBatch", "UpdateItem")
             rate = FOCUS if sends else self.weather.rate / 2
             fault = self.chaos.draw(f"row {name}", ("poison",), rate=rate, always=sends)
             self._poison[name] = fault is not None

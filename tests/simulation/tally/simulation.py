@@ -101,7 +101,7 @@ class Counter:
             if answer is not None and answer.status not in (409, 500, 503):
                 self._check(command, answer, asked)
                 return
-            if answer is not None and answer.status == 409 and command.amounts is None:
+            if answer is not None and answer.status == 409 and ":exists" in answer.text:
                 self._check_taken(command)
                 return
             self._world.sleep(self._chance.random() * 2 ** (attempt + 1))
