@@ -1,13 +1,12 @@
 """Capabilities by convention: package `functions.<name>`, resources `<Name>Project`, `<Name>Retry`.
 
-A capability has `projecting.py` with Settings and `projection`, `decider.py` with DECIDER,
-DEFAULT_DOMAIN and `stream_id`, and `views.py` with VIEWS.
+A capability has `projecting.py` with KINDS, Settings and `projection`, and `decider.py` with
+`stream_id` and, where ids are not by tenant, DEFAULT_DOMAIN.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +16,10 @@ import functions
 from functions.edge.settings import settings
 from functions.kernel.decider import Decider
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.projector import Projector
+from functions.kernel.projector import Kinds, Projector
 from functions.kernel.quarantine import Quarantine
-from functions.kernel.store import DEFAULT_TENANT
-from functions.kernel.views import View, ViewTable
+from functions.kernel.store import DEFAULT_TENANT, kind_of
+from functions.kernel.views import ViewTable
 from millrace.deployment import Deployment
 from millrace.errors import BenchError
 
@@ -36,13 +35,12 @@ class Capability:
         """The logical id of one of its resources: part "Sweep" of shortener is ShortenerSweep."""
         return "".join(word.capitalize() for word in self.name.split("_")) + part
 
-    def view(self, name: str) -> View[Any]:
-        """A view by name. Raises BenchError."""
-        for view in self.views:
-            if view.name == name:
-                return view
-        known = ", ".join(view.name for view in self.views)
-        raise BenchError(f"{self.name} has no view {name!r}; it has: {known}")
+    def view(self, name: str) -> str:
+        """The name of a view that it has. Raises BenchError."""
+        known = sorted({view.name for kind in self.kinds.values() for view in kind.views})
+        if name not in known:
+            raise BenchError(f"{self.name} has no view {name!r}; it has: {', '.join(known)}")
+        return name
 
     def stream_id(self, text: str) -> str:
         """A stream id as it stands, or that of the resource that `text` names."""
@@ -52,15 +50,17 @@ class Capability:
         made: str = decider.stream_id(getattr(decider, "DEFAULT_DOMAIN", DEFAULT_TENANT), text)
         return made
 
-    @property
-    def decider(self) -> Decider[Any, Any, Any]:
-        decider: Decider[Any, Any, Any] = self._module("decider").DECIDER
-        return decider
+    def decider(self, stream: str) -> Decider[Any, Any, Any]:
+        """The rules of a stream. Raises BenchError for a kind that it has not."""
+        kind = kind_of(stream)
+        if kind not in self.kinds:
+            raise BenchError(f"{self.name} has no streams of the kind {kind!r}")
+        return self.kinds[kind].decider
 
     @property
-    def views(self) -> Sequence[View[Any]]:
-        views: Sequence[View[Any]] = self._module("views").VIEWS
-        return views
+    def kinds(self) -> Kinds:
+        kinds: Kinds = self._module("projecting").KINDS
+        return kinds
 
     @property
     def store(self) -> DynamoStore:
@@ -73,8 +73,8 @@ class Capability:
         return table
 
     @property
-    def projector(self) -> Projector[Any]:
-        projector: Projector[Any] = self._projection.projector
+    def projector(self) -> Projector:
+        projector: Projector = self._projection.projector
         return projector
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.kernel.generations import GENERATIONS, Generations
+from functions.kernel.store import kind_of
 from functions.kernel.views import View
 from millrace.capability import Capability
 from millrace.redriving import length
@@ -44,22 +45,24 @@ def lag(capability: Capability) -> Lag:
     """Measures it."""
     deployment = capability.deployment
     marks = capability.table.mark(GENERATIONS)
-    standing = {view.name: Generations.of(marks, view.name) for view in capability.views}
-    late: dict[str, dict[str, int]] = {view.name: {} for view in capability.views}
-    streams = 0
+    shown = [(name, view) for name, kind in capability.kinds.items() for view in kind.views]
+    standing = {view.name: Generations.of(marks, view.name) for _, view in shown}
+    late: dict[str, dict[str, int]] = {view: {} for view in standing}
+    streams = dict.fromkeys(standing, 0)
     previous: Mapping[str, int] = {}
     for heads in _pages(capability):
-        # A long stream goes on from page to page.
-        streams += len(heads.keys() - previous.keys())
-        previous = heads
-        for view in capability.views:
+        for name, view in shown:
+            own = {stream: head for stream, head in heads.items() if kind_of(stream) == name}
+            # A long stream goes on from page to page.
+            streams[view.name] += len(own.keys() - previous.keys())
             live = replace(view, generation=standing[view.name].live)
-            late[view.name] |= _behind(capability, live, heads)
+            late[view.name] |= _behind(capability, live, own)
+        previous = heads
     sqs = deployment.client("sqs")
     names = [capability.logical(queue) for queue in QUEUES]
     return Lag(
         now=deployment.runtime(capability.logical("Project")).now(),
-        views=[_view(name, standing[name], streams, late[name]) for name in late],
+        views=[_view(name, standing[name], streams[name], late[name]) for name in late],
         queues={name: length(sqs, deployment.physical(name)) for name in names},
         quarantined=len(capability.quarantine.all()),
     )

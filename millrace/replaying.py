@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from functions.kernel.errors import Conflict
 from functions.kernel.replay import RETIRED_MS, Replay
-from functions.kernel.views import View
 from millrace.capability import Capability
 from millrace.errors import BenchError
 
@@ -36,15 +35,13 @@ class Watcher:
     verified: Callable[[int], None]
 
 
-def replay(
-    capability: Capability, view: View[object], wait: float | None, watcher: Watcher
-) -> Replayed:
+def replay(capability: Capability, view: str, wait: float | None, watcher: Watcher) -> Replayed:
     """Replays a view to its end, taking up a replay that died.
 
     `wait` in seconds replaces the projector's time-out. Raises NotVerified, and BenchError where
     the kernel will not begin.
     """
-    run = Replay(capability.store, capability.table, capability.decider, view)
+    run = Replay(capability.store, capability.table, capability.kinds, view)
     runtime = capability.deployment.runtime(capability.logical("Project"))
     began = runtime.now()
     try:
@@ -66,7 +63,7 @@ def replay(
         watcher.verified(progress.verified)
     flipped = run.flip(runtime.now())
     return Replayed(
-        view=view.name,
+        view=view,
         generation=flipped.live,
         retired=flipped.retired,
         drop_from=flipped.since + RETIRED_MS,

@@ -60,9 +60,9 @@ def _entries(commit: Commit) -> Iterator[Entry]:
 
 def at(capability: Capability, stream: str, moment: str) -> Entry:
     """The state at a version or an RFC 3339 time. Raises BenchError."""
-    current = load(capability.store, capability.decider, stream)
+    current = load(capability.store, capability.decider(stream), stream)
     then = _version(capability, current, moment)
-    wanted = load(capability.store, capability.decider, stream, version=then)
+    wanted = load(capability.store, capability.decider(stream), stream, version=then)
     return {
         "stream": stream,
         "version": wanted.version,

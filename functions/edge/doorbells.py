@@ -59,7 +59,7 @@ class Doorbells:
     runtime: Runtime
     capability: str
     queue_url: str
-    projector: Projector[Any]
+    projector: Projector
     quarantine: Quarantine
 
     def handler(self, event: Event, context: Any) -> Any:
@@ -99,7 +99,7 @@ class Doorbells:
 
 
 def _ring_all(
-    records: Iterable[Event], projector: Projector[Any], retries: Retries, log: LogLine
+    records: Iterable[Event], projector: Projector, retries: Retries, log: LogLine
 ) -> None:
     written = [record for record in records if record["eventName"] != "REMOVE"]
     # Commits are immutable: a MODIFY means that somebody wrote past the kernel.

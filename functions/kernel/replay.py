@@ -11,17 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
 
 from functions.kernel.codec import to_data
-from functions.kernel.decider import Decider
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import Conflict
 from functions.kernel.generations import GENERATIONS, Generations
-from functions.kernel.projector import Projector
-from functions.kernel.views import View, ViewTable
-
-S = TypeVar("S")
+from functions.kernel.projector import Kinds, Projector
+from functions.kernel.views import ViewTable
 
 SLICE = 500
 """Commits per scan page."""
@@ -45,19 +41,13 @@ class Progress:
     complete: bool
 
 
-class Replay(Generic[S]):
-    """The replay of one view."""
+class Replay:
+    """The replay of one view, out of the streams of every kind that has it."""
 
-    def __init__(
-        self,
-        store: DynamoStore,
-        table: ViewTable,
-        decider: Decider[Any, S, Any],
-        view: View[S],
-    ) -> None:
+    def __init__(self, store: DynamoStore, table: ViewTable, kinds: Kinds, view: str) -> None:
         self._store = store
         self._table = table
-        self._decider = decider
+        self._kinds = kinds
         self._view = view
 
     def begin(self, now: int) -> Generations:
@@ -69,7 +59,7 @@ class Replay(Generic[S]):
         if standing.building is not None:
             return standing
         if standing.retired is not None:
-            raise Conflict(f"generation {standing.retired} of {self._view.name} is not dropped yet")
+            raise Conflict(f"generation {standing.retired} of {self._view} is not dropped yet")
         begun = Generations(standing.live, building=standing.live + 1, since=now)
         self._move(standing, begun)
         return begun
@@ -82,8 +72,7 @@ class Replay(Generic[S]):
         """
         standing = self._building()
         heads, position = self._store.heads(standing.position, SLICE, consistent=True)
-        view = replace(self._view, generation=standing.building or standing.live)
-        fresh = Projector(self._store, self._table, self._decider, [view])
+        fresh = Projector(self._store, self._table, self._only(standing.building or standing.live))
         for stream in sorted(fresh.behind(heads)):
             # What fails stays behind, and is told by NotVerified with all the others.
             with suppress(Exception):
@@ -102,23 +91,35 @@ class Replay(Generic[S]):
         """
         standing = self._building()
         if standing.building is None or not standing.verified:
-            raise Conflict(f"the replay of {self._view.name} is not complete")
+            raise Conflict(f"the replay of {self._view} is not complete")
         flipped = Generations(standing.building, retired=standing.live, since=now)
         self._move(standing, flipped)
         return flipped
 
+    def _only(self, generation: int) -> Kinds:
+        return {
+            name: kind._replace(
+                views=[
+                    replace(view, generation=generation)
+                    for view in kind.views
+                    if view.name == self._view
+                ]
+            )
+            for name, kind in self._kinds.items()
+        }
+
     def _standing(self) -> Generations:
-        return Generations.of(self._table.mark(GENERATIONS), self._view.name)
+        return Generations.of(self._table.mark(GENERATIONS), self._view)
 
     def _building(self) -> Generations:
         standing = self._standing()
         if standing.building is None:
-            raise Conflict(f"no replay of {self._view.name} is under way")
+            raise Conflict(f"no replay of {self._view} is under way")
         return standing
 
     def _move(self, old: Generations, new: Generations) -> None:
-        if not _swapped(self._table, self._view.name, old, new):
-            raise Conflict(f"somebody else is replaying {self._view.name}")
+        if not _swapped(self._table, self._view, old, new):
+            raise Conflict(f"somebody else is replaying {self._view}")
 
 
 def drop_retired(table: ViewTable, now: int, has_time: Callable[[], bool]) -> int:

@@ -17,6 +17,11 @@ MAX_COMMIT_BYTES = 64 * 1024
 DEFAULT_TENANT = "default"
 
 
+def kind_of(stream: str) -> str:
+    """The kind of a stream: the first part of its id."""
+    return stream.partition("#")[0]
+
+
 @dataclass(frozen=True)
 class Metadata:
     """Who did it, when, on whose behalf, as a part of what.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.projector import Projector
@@ -31,8 +30,8 @@ class Swept:
 def sweep(
     store: DynamoStore,
     table: ViewTable,
-    projector: Projector[Any],
-    ring: Callable[[Projector[Any], str], None],
+    projector: Projector,
+    ring: Callable[[Projector, str], None],
     has_time: Callable[[], bool],
     aside: Collection[str] = (),
 ) -> Swept:

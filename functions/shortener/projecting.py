@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 from functions.edge.runtime import Runtime
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.projector import Projector
+from functions.kernel.projector import Kind, Projector
 from functions.kernel.quarantine import Quarantine
 from functions.kernel.views import ViewTable
-from functions.shortener.decider import DECIDER, Link
-from functions.shortener.views import VIEWS
+from functions.shortener.decider import DECIDER
+from functions.shortener.views import LINKS
+
+KINDS = {"link": Kind(DECIDER, [LINKS])}
+"""Every kind of stream in the event table."""
 
 
 class Settings(NamedTuple):
@@ -26,7 +29,7 @@ class Projection(NamedTuple):
 
     store: DynamoStore
     table: ViewTable
-    projector: Projector[Link | None]
+    projector: Projector
     quarantine: Quarantine
 
 
@@ -35,5 +38,5 @@ def projection(runtime: Runtime, config: Settings) -> Projection:
     client, backoff = runtime.client("dynamodb"), runtime.backoff()
     store = DynamoStore(client, config.events_table, backoff)
     table = ViewTable(client, config.views_table, backoff)
-    projector = Projector(store, table, DECIDER, VIEWS)
+    projector = Projector(store, table, KINDS)
     return Projection(store, table, projector, Quarantine(client, config.views_table))

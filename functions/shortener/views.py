@@ -33,5 +33,3 @@ def read(data: dict[str, Any]) -> tuple[Link, int]:
 
 
 LINKS: View[Link | None] = View("links", render)
-
-VIEWS = (LINKS,)

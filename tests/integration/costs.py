@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 from functions.edge.settings import settings
 from functions.kernel.replay import RETIRED_MS, Replay
-from functions.shortener.decider import DECIDER
-from functions.shortener.projecting import Settings, projection
-from functions.shortener.views import LINKS
+from functions.shortener.projecting import KINDS, Settings, projection
 from tests.support.handlers import ROOT
 from tests.support.meter import Bill
 from tests.support.pump import Stack
@@ -90,7 +88,7 @@ def shortener(stack: Stack) -> list[Priced]:
 def replay(stack: Stack) -> None:
     """Replays the shortener's list to its end."""
     wired = projection(stack.runtime("ShortenerSweep"), sweep_settings(stack))
-    run = Replay(wired.store, wired.table, DECIDER, LINKS)
+    run = Replay(wired.store, wired.table, KINDS, "links")
     run.begin(stack.clock.now())
     while not run.slice().complete:
         pass

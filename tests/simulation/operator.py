@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from functions.edge.runtime import Runtime
-from functions.kernel.decider import Decider
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import Conflict
-from functions.kernel.projector import Projector
+from functions.kernel.projector import Kinds, Projector
 from functions.kernel.quarantine import Quarantine
 from functions.kernel.replay import NotVerified, Replay
-from functions.kernel.views import View, ViewTable
+from functions.kernel.views import ViewTable
 from tests.simulation.world import Crash, World, physical
 
 SITTING = 3600
@@ -27,8 +25,8 @@ class Bench:
 
     events: str
     views: str
-    decider: Decider[Any, Any, Any]
-    view: View[Any]
+    kinds: Kinds
+    view: str
     projector_timeout: int
 
     def store(self, runtime: Runtime) -> DynamoStore:
@@ -38,21 +36,19 @@ class Bench:
         return ViewTable(runtime.client("dynamodb"), self.views, runtime.backoff())
 
 
-def bench(
-    world: World, events: str, views: str, decider: Decider[Any, Any, Any], view: View[Any]
-) -> Bench:
+def bench(world: World, events: str, views: str, kinds: Kinds, view: str) -> Bench:
     """From logical names."""
     names = world.deployed.names
     functions = world.deployed.functions.values()
     timeout = max(each.timeout for each in functions if each.streams or each.queues)
-    return Bench(physical(names, events), physical(names, views), decider, view, timeout)
+    return Bench(physical(names, events), physical(names, views), kinds, view, timeout)
 
 
 def replay(world: World, tools: Bench) -> None:
     """Replays one view to the end, taking it up again whenever the tool dies."""
 
     def whole(runtime: Runtime) -> None:
-        work = Replay(tools.store(runtime), tools.table(runtime), tools.decider, tools.view)
+        work = Replay(tools.store(runtime), tools.table(runtime), tools.kinds, tools.view)
         begun = work.begin(runtime.now())
         waited = world.now - begun.since
         # No projector may be at work any more that began before and knows nothing of it.
@@ -71,7 +67,7 @@ def mend(world: World, tools: Bench) -> None:
         table = tools.table(runtime)
         aside = Quarantine(runtime.client("dynamodb"), tools.views)
         for each in aside.all():
-            projector = Projector(tools.store(runtime), table, tools.decider, [tools.view])
+            projector = Projector(tools.store(runtime), table, tools.kinds)
             projector.renewed().ring(each.stream)
             aside.release(each.stream)
             world.coverage.hit("queues", "messages", "released")

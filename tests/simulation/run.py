@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from functions.kernel.decider import Decider
-from functions.kernel.views import View
-from functions.shortener import decider as shortener_decider
-from functions.shortener.views import LINKS
+from functions.kernel.projector import Kinds
+from functions.shortener import projecting
 from tests.simulation import operator, shortener
 from tests.simulation.actors import SHARDS, QueueFeed, StreamFeed, run_schedule
 from tests.simulation.chaos import Plan
@@ -19,9 +17,8 @@ from tests.simulation.history import History
 from tests.simulation.invariants import Capability, Log, Views
 from tests.simulation.operator import Bench, bench
 from tests.simulation.scheduler import Stuck
-from tests.simulation.tally import decider as tally_decider
 from tests.simulation.tally import simulation as tally
-from tests.simulation.tally.decider import TALLIES
+from tests.simulation.tally import wiring
 from tests.simulation.world import Deployment, Violation, World, deployment
 from tests.support.handlers import ROOT
 
@@ -94,8 +91,8 @@ class Simulation:
     def __init__(self, world: World) -> None:
         self.actors: list[str] = []
         self._world = world
-        self._shortener = self._simulated(shortener.CAPABILITY, shortener_decider.DECIDER, LINKS)
-        self._tally = self._simulated(tally.CAPABILITY, tally_decider.DECIDER, TALLIES)
+        self._shortener = self._simulated(shortener.CAPABILITY, projecting.KINDS, "links")
+        self._tally = self._simulated(tally.CAPABILITY, wiring.KINDS, "tallies")
         self._all = (self._shortener, self._tally)
         self._under_way = 0
         self._streams: list[StreamFeed] = []
@@ -109,11 +106,9 @@ class Simulation:
                 self._queues.append(QueueFeed(world, function, queue))
                 self._pollers(f"{function.name} queue", self._queues[-1].poll)
 
-    def _simulated(
-        self, capability: Capability, decider: Decider[Any, Any, Any], view: View[Any]
-    ) -> Simulated:
+    def _simulated(self, capability: Capability, kinds: Kinds, view: str) -> Simulated:
         world, log = self._world, Log(self._world, capability)
-        tools = bench(world, capability.events, capability.views, decider, view)
+        tools = bench(world, capability.events, capability.views, kinds, view)
         return Simulated(capability, log, Views(world, capability, log), tools)
 
     def _pollers(self, name: str, poll: Callable[..., None]) -> None:

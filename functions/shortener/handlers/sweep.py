@@ -11,7 +11,6 @@ from functions.edge.settings import settings
 from functions.kernel.projector import Projector
 from functions.kernel.replay import drop_retired
 from functions.kernel.sweep import sweep
-from functions.shortener.decider import Link
 from functions.shortener.projecting import Settings, projection
 
 RESERVE_MS = 10_000
@@ -27,7 +26,7 @@ def build(runtime: Runtime) -> Handler:
         log = LogLine(runtime, "shortener", context.aws_request_id)
         retries = Retries(runtime, config.retry_queue_url, log)
 
-        def ring(projector: Projector[Link | None], stream: str) -> None:
+        def ring(projector: Projector, stream: str) -> None:
             retries.attempt(stream, lambda: projector.ring(stream))
 
         def has_time() -> bool:

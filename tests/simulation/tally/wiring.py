@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from functions.edge.runtime import Runtime
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.projector import Projector
+from functions.kernel.projector import Kind, Projector
 from functions.kernel.views import ViewTable
-from tests.simulation.tally.decider import DECIDER, TALLIES, Tally
+from tests.simulation.tally.decider import DECIDER, TALLIES
+
+KINDS = {"tally": Kind(DECIDER, [TALLIES])}
 
 
 class Settings(NamedTuple):
@@ -29,6 +31,6 @@ def table(runtime: Runtime, config: Settings) -> ViewTable:
     return ViewTable(runtime.client("dynamodb"), config.views_table, runtime.backoff())
 
 
-def projector(runtime: Runtime, config: Settings) -> Projector[Tally]:
+def projector(runtime: Runtime, config: Settings) -> Projector:
     """What keeps the rows."""
-    return Projector(store(runtime, config), table(runtime, config), DECIDER, [TALLIES])
+    return Projector(store(runtime, config), table(runtime, config), KINDS)

@@ -9,7 +9,6 @@ from functions.edge.settings import settings
 from functions.kernel.projector import Projector
 from functions.kernel.replay import drop_retired
 from functions.kernel.sweep import sweep
-from tests.simulation.tally.decider import Tally
 from tests.simulation.tally.wiring import Settings, projector, store, table
 
 
@@ -22,7 +21,7 @@ def build(runtime: Runtime) -> Handler:
         def has_time() -> bool:
             return bool(context.get_remaining_time_in_millis() > 10_000)
 
-        def ring(current: Projector[Tally], stream: str) -> None:
+        def ring(current: Projector, stream: str) -> None:
             current.ring(stream)
 
         sweep(store(runtime, config), rows, keeper, ring, has_time)
