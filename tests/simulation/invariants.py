@@ -16,6 +16,7 @@ from tests.simulation.world import Violation, World, physical
 from tests.support.cloud.dynamodb import Change, Item, Key
 
 GENERATIONS = "mark#generations"
+ASIDE = "quarantine#"
 
 State = dict[str, Any]
 Fold = Callable[[State, str, dict[str, Any]], State]
@@ -176,6 +177,15 @@ def _stored(state: State) -> State:
     return {name: value for name, value in state.items() if value is not None}
 
 
+def _aside(item: Item) -> dict[str, Any]:
+    """What a quarantine row tells; nothing if there is none."""
+    if not item:
+        return {}
+    since = item["position"]["S"].partition("#")[0]
+    told = {"failures": int(item["failures"]["N"]), "since": since}
+    return {**json.loads(item["d"]["S"]), **told}
+
+
 class Views:
     """The rows of one capability's view, held to its log."""
 
@@ -194,6 +204,8 @@ class Views:
         name = (change.new or change.old)["pk"]["S"]
         if name == GENERATIONS:
             self._moved(*(self._mark(item) for item in (change.old, change.new)))
+        elif name.startswith(ASIDE):
+            self._set_aside(name.removeprefix(ASIDE), *(_aside(item) for item in change[1:]))
         elif "v" in change.old and not change.new:
             self._deleted(name)
         elif "v" in change.new:
@@ -220,6 +232,18 @@ class Views:
             if wanted and (not row or int(row["v"]["N"]) < wanted):
                 detail = f"{stream} was at {wanted} when the replay began; there is {row}"
                 raise Violation("what is read is complete", detail)
+
+    def _set_aside(self, stream: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """A step of a stream in quarantine: it stays there, told of truly, until it is mended."""
+        if not new:
+            row = self.row(stream)
+            if not row or int(row["v"]["N"]) < self._log.head(stream):
+                raise Violation("what is set aside stays so until mended", f"{stream}: {row}")
+            return
+        failures, since = old.get("failures", 0) + 1, old.get("since", new["since"])
+        true = {**new, "stream": stream, "failures": failures, "since": since}
+        if new != true or new["view"] not in (self._capability.view, "*") or not new["error"]:
+            raise Violation("quarantine tells what, how often and since when", f"{old}, then {new}")
 
     def _deleted(self, name: str) -> None:
         generation = int(name.partition("@")[2].partition("#")[0])
@@ -280,7 +304,7 @@ class Views:
         return image["pk"]["S"], int(image["n"]["N"])
 
     def _waits(self, stream: str) -> bool:
-        return bool(self._item(f"quarantine#{stream}")) or any(
+        return bool(self._item(ASIDE + stream)) or any(
             json.loads(message.body).get("stream") == stream
             for url in self._queues
             for message in self._world.sqs.queues[url].messages

@@ -185,6 +185,20 @@ MUTANTS = (
         "a stream that is set aside is nowhere",
     ),
     Mutant(
+        "quarantine since the newest failure",
+        "kernel/quarantine.py",
+        "#position = if_not_exists(#position, :position)",
+        "#position = :position",
+        "nobody sees how long a stream has been aside",
+    ),
+    Mutant(
+        "quarantine counts once",
+        "kernel/quarantine.py",
+        'd = :d "\n                "ADD failures :one"',
+        'd = :d, failures = :one"',
+        "nobody sees how often a stream was given up",
+    ),
+    Mutant(
         "sweep rings nothing",
         "kernel/sweep.py",
         "for stream in sorted(late):",
