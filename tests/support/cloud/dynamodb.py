@@ -47,6 +47,12 @@ class Keys:
     def hash(self) -> str:
         return next(iter(self.types))
 
+    @property
+    def schema(self) -> list[dict[str, str]]:
+        """As DescribeTable tells it."""
+        kinds = zip(self.types, ("HASH", "RANGE"), strict=False)
+        return [{"AttributeName": name, "KeyType": kind} for name, kind in kinds]
+
     def of(self, item: Mapping[str, Any]) -> Key:
         return Key(*(scalar(item[name]) for name in self.types))
 
@@ -94,6 +100,7 @@ class Table:
     name: str
     keys: Keys
     indexes: Mapping[str, Keys]
+    streamed: bool = False
     items: defaultdict[Any, dict[Key, list[Version]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -116,6 +123,7 @@ class Table:
             name,
             keys(properties["KeySchema"]),
             {index["IndexName"]: keys(index["KeySchema"]) for index in indexes},
+            streamed="StreamSpecification" in properties,
         )
 
     def current(self, key: Key) -> Item:
@@ -152,6 +160,7 @@ class DynamoDB:
         self._operations: dict[str, Callable[[Params], Params]] = {
             "CreateTable": self._create_table,
             "DeleteTable": self._delete_table,
+            "DescribeTable": self._describe_table,
             "PutItem": self._put,
             "DeleteItem": self._delete,
             "UpdateItem": self._update,
@@ -194,6 +203,22 @@ class DynamoDB:
         self.table(params["TableName"])
         del self.tables[params["TableName"]]
         return {}
+
+    def _describe_table(self, params: Params) -> Params:
+        only(params, "TableName")
+        table = self.table(params["TableName"])
+        indexes = [
+            {"IndexName": name, "KeySchema": keys.schema, "Projection": {"ProjectionType": "ALL"}}
+            for name, keys in table.indexes.items()
+        ]
+        described = {
+            "TableName": table.name,
+            "TableStatus": "ACTIVE",
+            "KeySchema": table.keys.schema,
+            "GlobalSecondaryIndexes": indexes,
+        }
+        stream = {"LatestStreamArn": stream_arn(table.name)} if table.streamed else {}
+        return {"Table": {**described, **stream}}
 
     # ---- Writes -------------------------------------------------------------------------------
 
@@ -380,11 +405,14 @@ class DynamoDB:
             raise NotEmulated(f"key condition {condition!r}")
         if placeholders.names.get(match[1], match[1]) != keys.hash:
             raise invalid(f"Query condition missed key schema element: {keys.hash}")
-        seen = []
-        for key in self._candidates(table, index, placeholders.values[match[2]]):
+        seen, wanted = [], placeholders.values[match[2]]
+        for key in self._candidates(table, index, wanted):
             version = self._seen(table, key, params)
-            if keys.types.keys() <= version.item.keys() and holds(
-                condition, version.item, placeholders
+            # The hash key first: to an index, every item of the table is a candidate.
+            if (
+                version.item.get(keys.hash) == wanted
+                and keys.types.keys() <= version.item.keys()
+                and holds(condition, version.item, placeholders)
             ):
                 place = tuple(key[1:]) if index is None else (*keys.of(version.item)[1:], *key)
                 seen.append(Seen(place, version.item, version.size))
@@ -462,6 +490,11 @@ class DynamoDB:
         if versions[-1].since > moment:
             self.stale()
         return next((each for each in reversed(versions) if each.since <= moment), NOTHING)
+
+
+def stream_arn(table: str) -> str:
+    """The ARN of a table's stream."""
+    return f"arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/2026-11-01T00:00:00.000"
 
 
 def _check_key(name: str, kind: str, item: Mapping[str, Any], *, needed: bool) -> None:

@@ -121,20 +121,22 @@ def sdk_client(service: str, send: Send, jitter: Jitter) -> Any:
     retries._retry_policy._retry_backoff._random = jitter
 
     def before_send(request: Any, event_name: str, **_: Any) -> AWSResponse:
-        params = unwired(json.loads(request.body))
-        try:
-            body, status = send(service, event_name.rpartition(".")[2], params), 200
-        except Refused as refusal:
-            body, status = (
-                {"__type": f"#{refusal.code}", "message": refusal.message},
-                refusal.status,
-            )
-            body |= refusal.body
-        content = json.dumps(body, default=_base64).encode()
+        operation = event_name.rpartition(".")[2]
+        status, content = over_http(service, operation, send, request.body)
         return AWSResponse(request.url, status, {}, _Body(content))
 
     events.register("before-send", before_send)
     return client
+
+
+def over_http(service: str, operation: str, send: Send, content: bytes) -> tuple[int, bytes]:
+    """What the service's endpoint answers to a request's JSON: status and content."""
+    try:
+        body, status = send(service, operation, unwired(json.loads(content))), 200
+    except Refused as refusal:
+        body, status = {"__type": f"#{refusal.code}", "message": refusal.message}, refusal.status
+        body |= refusal.body
+    return status, json.dumps(body, default=_base64).encode()
 
 
 @contextmanager
