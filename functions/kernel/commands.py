@@ -34,13 +34,14 @@ S = TypeVar("S")
 @dataclass(frozen=True)
 class Context:
     """What surrounds a command: `now` in epoch milliseconds, a fresh `commit_id` per request,
-    the `signature` of a command that may be repeated."""
+    the `signature` of a command that may be repeated. Who acts for the service itself is of no
+    `tenant`: it sees every stream, and starts none."""
 
     actor: str
     now: int
     commit_id: str
     correlation: str
-    tenant: str = DEFAULT_TENANT
+    tenant: str | None = DEFAULT_TENANT
     causation: str | None = None
     signature: Signature | None = None
 
@@ -107,9 +108,12 @@ class Commands(Generic[S]):
         Raises NotFound, CommandReused, VersionMismatch, Conflict, and what the decider raises.
         """
         for attempt in self._backoff.tries():
-            current = self._visible(stream, context)
+            current = self._load(stream, context)
+            # Before visibility: who once carried it out may have given the resource away by it.
             if (done := self._repeat(current, context)) is not None:
                 return done
+            if context.tenant and not self.decider.visible(current.state, context.actor):
+                raise NotFound(stream)
             if expected is not None and current.version not in expected:
                 raise VersionMismatch(current.version)
             outcome, standing = self._attempt(current, command, context, conflicts=attempt)
@@ -123,13 +127,9 @@ class Commands(Generic[S]):
         then = replay(self.decider, [first])
         return Outcome(then.state, then.version, then.at, repeated=True)
 
-    def _visible(self, stream: str, context: Context) -> Stream[S]:
+    def _load(self, stream: str, context: Context) -> Stream[S]:
         current = load(self.store, self.decider, stream)
-        if (
-            not current.version
-            or current.tenant != context.tenant
-            or not self.decider.visible(current.state, context.actor)
-        ):
+        if not current.version or context.tenant not in (None, current.tenant):
             raise NotFound(stream)
         return current
 
@@ -156,6 +156,7 @@ class Commands(Generic[S]):
         self, current: Stream[S], events: tuple[Any, ...], context: Context
     ) -> tuple[Commit, S]:
         decider, after = self.decider, current.version + len(events)
+        tenant = context.tenant or current.tenant
         state = decider.fold(current.state, events)
         due = current.version > 0 and current.tail + 1 >= decider.snapshot_every
         entries = ring.capacity(decider.snapshot_every)
@@ -168,7 +169,7 @@ class Commands(Generic[S]):
             metadata=Metadata(
                 at=max(context.now, current.at),
                 actor=context.actor,
-                tenant=context.tenant if context.tenant != DEFAULT_TENANT else None,
+                tenant=tenant if tenant != DEFAULT_TENANT else None,
                 correlation=context.correlation,
                 causation=context.causation,
             ),

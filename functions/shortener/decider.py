@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Final, Literal, assert_never
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, assert_never
 
+from functions.kernel.codec import Data
 from functions.kernel.decider import Decider
 from functions.kernel.errors import Gone, Rejected
 from functions.shortener.events import (
     CODEC,
     Event,
+    LinkBanned,
+    LinkCapChanged,
+    LinkCleared,
+    LinkCountingChanged,
     LinkCreated,
     LinkDeleted,
     LinkDisabled,
     LinkEnabled,
+    LinkExpired,
     LinkExpiryChanged,
+    LinkFallbackChanged,
+    LinkPasswordChanged,
+    LinkPurged,
+    LinkQuarantined,
     LinkRedirectStatusChanged,
     LinkRetargeted,
+    LinkRulesChanged,
+    LinkStartChanged,
+    LinkTagged,
+    LinkTitled,
+    LinkTransferred,
+    Terms,
 )
 
 DEFAULT_DOMAIN = "default"
 DEFAULT_REDIRECT_STATUS: Final = 302
-MAX_LIFETIME_MS = 5 * 365 * 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+MAX_LIFETIME_MS = 5 * 365 * DAY_MS
 """How far ahead a link may be set to expire: the five years that the sizing assumes."""
+GRACE_MS = 30 * DAY_MS
+"""How long after its expiry or deletion all is kept of a link, so that it can be mended."""
+TOMBSTONE_MS = 365 * DAY_MS
+"""How long after that its code stays taken, so that no old poster leads to a new page."""
 
-
-class Keep(Enum):
-    """Stands for "leave it as it is" where None has a meaning of its own."""
-
-    KEEP = "keep"
-
-
-KEEP = Keep.KEEP
+Standing = Literal["clear", "quarantined", "banned"]
+CLEAR: Final = "clear"
+QUARANTINED: Final = "quarantined"
+BANNED: Final = "banned"
 
 
 @dataclass(frozen=True)
@@ -42,49 +59,97 @@ class CreateLink:
     domain: str
     code: str
     owner: str
-    long_url: str
-    redirect_status: int
-    expires_at: int | None
+    terms: Terms
     now: int
 
 
 @dataclass(frozen=True)
 class EditLink:
-    """Change what is not KEEP."""
+    """Set what `changes` names: fields of Terms, and `disabled`."""
 
     now: int
-    long_url: str | Literal[Keep.KEEP] = KEEP
-    expires_at: int | Literal[Keep.KEEP] | None = KEEP
-    redirect_status: int | Literal[Keep.KEEP] = KEEP
-    disabled: bool | Literal[Keep.KEEP] = KEEP
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TransferLink:
+    """Give the link to another owner."""
+
+    owner: str
 
 
 @dataclass(frozen=True)
 class DeleteLink:
     """Take the link down for good."""
 
-
-Command = CreateLink | EditLink | DeleteLink
+    now: int
 
 
 @dataclass(frozen=True)
-class Link:
-    """A short link's state."""
+class Moderate:
+    """Give the link another standing, for a reason."""
+
+    standing: Standing
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Enforce:
+    """Hold the link to the ban that it falls under now, or to none."""
+
+    ban: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class PassTime:
+    """Do what has fallen due by `now`: tell that the link expired, purge it."""
+
+    now: int
+
+
+Command = CreateLink | EditLink | TransferLink | DeleteLink | Moderate | Enforce | PassTime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link(Terms):
+    """A short link's state. `expired_at` is the expiry that was told of, `ban` the stream of the
+    ban that its standing follows from."""
 
     domain: str
     code: str
     owner: str
-    long_url: str
-    redirect_status: int
     created_at: int
-    expires_at: int | None = None
     disabled: bool = False
+    standing: Standing = CLEAR
+    reason: str | None = None
+    ban: str | None = None
+    expired_at: int | None = None
     deleted: bool = False
+    deleted_at: int | None = None
+    purged_at: int | None = None
+
+    def over(self, now: int) -> bool:
+        """Whether its time is over at `now`."""
+        return self.expires_at is not None and now >= self.expires_at
 
     def live(self, now: int) -> bool:
-        """Whether it redirects at `now`: not deleted, not disabled, not expired."""
-        expired = self.expires_at is not None and now >= self.expires_at
-        return not (self.deleted or self.disabled or expired)
+        """Whether it redirects anybody at `now`."""
+        begun = self.not_before is None or now >= self.not_before
+        off = self.deleted or self.disabled or self.standing != CLEAR
+        return begun and not off and not self.over(now)
+
+    @property
+    def due(self) -> int | None:
+        """When time does something to it next (epoch ms): it expires, is purged, or its code
+        becomes free. A link that was deleted before deletions had a time is kept."""
+        if self.purged_at is not None:
+            return self.purged_at + TOMBSTONE_MS
+        if self.deleted:
+            return None if self.deleted_at is None else self.deleted_at + GRACE_MS
+        if self.expires_at is None or self.expired_at != self.expires_at:
+            return self.expires_at
+        return self.expires_at + GRACE_MS
 
 
 def stream_id(domain: str, code: str) -> str:
@@ -92,46 +157,68 @@ def stream_id(domain: str, code: str) -> str:
     return f"link#{domain}#{code}"
 
 
+CHANGES: Mapping[str, Callable[[Any], Event]] = {
+    "long_url": LinkRetargeted,
+    "redirect_status": LinkRedirectStatusChanged,
+    "expires_at": LinkExpiryChanged,
+    "not_before": LinkStartChanged,
+    "fallback_url": LinkFallbackChanged,
+    "max_clicks": LinkCapChanged,
+    "password": LinkPasswordChanged,
+    "rules": LinkRulesChanged,
+    "tags": LinkTagged,
+    "title": LinkTitled,
+    "counted": LinkCountingChanged,
+}
+"""What setting a field is told as; the event's only field has the same name."""
+
+
 def decide(command: Command, link: Link | None) -> list[Event]:
     """The events that a command leads to. Raises Rejected, or Gone for a deleted link."""
     if isinstance(command, CreateLink):
         return _create(command)
-    if link is None or link.deleted:
+    if link is None:
+        raise Gone
+    if isinstance(command, PassTime):
+        return _pass_time(command.now, link)
+    if link.deleted:
         raise Gone
     match command:
         case EditLink():
             return _edit(command, link)
-        case DeleteLink():
-            return [LinkDeleted()]
+        case TransferLink(owner):
+            return [LinkTransferred(owner)] if owner != link.owner else []
+        case DeleteLink(now):
+            return [LinkDeleted(now)]
+        case Moderate():
+            return _moderate(command, link)
+        case Enforce():
+            return _enforce(command, link)
         case _:
             assert_never(command)
 
 
 def _create(command: CreateLink) -> list[Event]:
-    _check_expiry(command.expires_at, command.now)
     created = LinkCreated(
         domain=command.domain,
         code=command.code,
         owner=command.owner,
-        long_url=command.long_url,
-        redirect_status=command.redirect_status,
         created_at=command.now,
-        expires_at=command.expires_at,
+        **vars(command.terms),
     )
+    _check_expiry(created.expires_at, command.now)
+    _check_together(created)
     return [created]
 
 
 def _edit(command: EditLink, link: Link) -> list[Event]:
-    events: list[Event] = []
-    if command.long_url is not KEEP and command.long_url != link.long_url:
-        events.append(LinkRetargeted(command.long_url))
-    if command.expires_at is not KEEP and command.expires_at != link.expires_at:
-        _check_expiry(command.expires_at, command.now)
-        events.append(LinkExpiryChanged(command.expires_at))
-    if command.redirect_status is not KEEP and command.redirect_status != link.redirect_status:
-        events.append(LinkRedirectStatusChanged(command.redirect_status))
-    if command.disabled is not KEEP and command.disabled != link.disabled:
-        events.append(LinkDisabled() if command.disabled else LinkEnabled())
+    changes = {n: new for n, new in command.changes.items() if new != getattr(link, n)}
+    if "expires_at" in changes:
+        _check_expiry(changes["expires_at"], command.now)
+    _check_together(replace(link, **changes))
+    events: list[Event] = [CHANGES[name](new) for name, new in changes.items() if name in CHANGES]
+    if "disabled" in changes:
+        events.append(LinkDisabled() if changes["disabled"] else LinkEnabled())
     return events
 
 
@@ -144,31 +231,96 @@ def _check_expiry(expires_at: int | None, now: int) -> None:
         raise Rejected("is over 5 years ahead; use null for a link that stays", "expires_at")
 
 
+def _check_together(terms: Terms) -> None:
+    if None not in (terms.not_before, terms.expires_at) and terms.not_before >= terms.expires_at:  # type: ignore[operator]
+        raise Rejected("is not before expires_at", "not_before")
+    if not terms.counted and (terms.max_clicks or terms.password or terms.rules):
+        raise Rejected("must be true with max_clicks, password or rules", "counted")
+
+
+def _moderate(command: Moderate, link: Link) -> list[Event]:
+    if (command.standing, None) == (link.standing, link.ban):
+        return []
+    match command.standing:
+        case "clear":
+            return [LinkCleared()]
+        case "quarantined":
+            return [LinkQuarantined(command.reason)]
+        case "banned":
+            return [LinkBanned(command.reason)]
+        case _:
+            assert_never(command.standing)
+
+
+def _enforce(command: Enforce, link: Link) -> list[Event]:
+    if command.ban == link.ban or (link.standing == BANNED and link.ban is None):
+        return []
+    return [LinkCleared() if command.ban is None else LinkBanned(command.reason, command.ban)]
+
+
+def _pass_time(now: int, link: Link) -> list[Event]:
+    """Every event that is due, in its order."""
+    events: list[Event] = []
+    while link.due is not None and link.due <= now and link.purged_at is None:
+        ended = link.deleted or link.expired_at == link.expires_at
+        event = LinkPurged(now) if ended else LinkExpired(link.due)
+        events.append(event)
+        link = _evolved(link, event)
+    return events
+
+
 def evolve(link: Link | None, event: Event) -> Link | None:
     """The state after one event."""
     if isinstance(event, LinkCreated):
         return Link(**vars(event))
     assert link is not None, "a link's first event is LinkCreated"
+    return _evolved(link, event)
+
+
+def _evolved(link: Link, event: Event) -> Link:
     match event:
-        case LinkRetargeted(long_url):
-            return replace(link, long_url=long_url)
-        case LinkExpiryChanged(expires_at):
-            return replace(link, expires_at=expires_at)
-        case LinkRedirectStatusChanged(redirect_status):
-            return replace(link, redirect_status=redirect_status)
         case LinkDisabled():
             return replace(link, disabled=True)
         case LinkEnabled():
             return replace(link, disabled=False)
-        case LinkDeleted():
-            return replace(link, deleted=True)
+        case LinkQuarantined(reason):
+            return replace(link, standing=QUARANTINED, reason=reason, ban=None)
+        case LinkBanned(reason, ban):
+            return replace(link, standing=BANNED, reason=reason, ban=ban)
+        case LinkCleared():
+            return replace(link, standing=CLEAR, reason=None, ban=None)
+        case LinkExpired(expires_at):
+            return replace(link, expired_at=expires_at)
+        case LinkDeleted(deleted_at):
+            return replace(link, deleted=True, deleted_at=deleted_at)
+        case LinkPurged(purged_at):
+            return _tombstone(link, purged_at)
         case _:
-            assert_never(event)
+            # What is left sets the one field that it is named after.
+            return replace(link, **vars(event))
+
+
+def _tombstone(link: Link, purged_at: int) -> Link:
+    return Link(
+        domain=link.domain,
+        code=link.code,
+        owner="",
+        long_url="",
+        redirect_status=DEFAULT_REDIRECT_STATUS,
+        created_at=link.created_at,
+        deleted=True,
+        purged_at=purged_at,
+    )
 
 
 def visible(link: Link | None, actor: str) -> bool:
     """A link's state and history are its owner's alone; that it redirects is public."""
     return link is not None and link.owner == actor
+
+
+def _upgrade(state: Data, schema: int) -> Data:
+    """A state of schema 1 lacks only what may be absent."""
+    return state
 
 
 DECIDER: Decider[Command, Link | None, Event] = Decider(
@@ -178,5 +330,7 @@ DECIDER: Decider[Command, Link | None, Event] = Decider(
     evolve=evolve,
     events=CODEC,
     snapshot_every=1,
+    state_schema=2,
+    upgrade=_upgrade,
     visible=visible,
 )

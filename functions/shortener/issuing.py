@@ -11,6 +11,7 @@ from functions.kernel.errors import AlreadyExists, Conflict
 from functions.kernel.store import load
 from functions.shortener import codes, targets
 from functions.shortener.decider import DEFAULT_DOMAIN, CreateLink, Link, stream_id
+from functions.shortener.events import Terms
 
 TRIES = 8
 """Codes tried per way of making one. A random code is taken in under 1 % of cases, so eight in a
@@ -22,9 +23,8 @@ class Wish:
     """The link that a caller asks for. `key` is its idempotency key; `required` holds what an
     existing link must have to be the answer."""
 
-    long_url: str
-    expires_at: int | None
-    redirect_status: int
+    terms: Terms
+    domain: str = DEFAULT_DOMAIN
     alias: str | None = None
     dedupe: bool = True
     key: str | None = None
@@ -33,12 +33,14 @@ class Wish:
 
 @dataclass(frozen=True)
 class Issued:
-    """The answer to a wish; not `created` when the caller had such a link already."""
+    """The answer to a wish; not `created` when the caller had such a link already, `repeated` when
+    this very command created it before."""
 
     link: Link
     version: int
     created: bool
     conflicts: int
+    repeated: bool = False
 
 
 class Issuer:
@@ -67,9 +69,9 @@ class Issuer:
         raise Conflict("no free code")
 
     def _candidates(self, wish: Wish, context: Context) -> Iterator[str]:
-        owner = (context.tenant, DEFAULT_DOMAIN, context.actor)
+        owner = (context.tenant or "", wish.domain, context.actor)
         if wish.dedupe:
-            url = targets.identity(wish.long_url)
+            url = targets.identity(wish.terms.long_url)
             for number in range(TRIES):
                 yield codes.derived(self._secret(), "url", *owner, url, number)
         if wish.key is not None:
@@ -80,26 +82,24 @@ class Issuer:
 
     def _create(self, code: str, wish: Wish, context: Context, taken: int) -> Issued:
         command = CreateLink(
-            domain=DEFAULT_DOMAIN,
+            domain=wish.domain,
             code=code,
             owner=context.actor,
-            long_url=wish.long_url,
-            redirect_status=wish.redirect_status,
-            expires_at=wish.expires_at,
+            terms=wish.terms,
             now=context.now,
         )
-        outcome = self._commands.create(stream_id(DEFAULT_DOMAIN, code), command, context)
+        outcome = self._commands.create(stream_id(wish.domain, code), command, context)
         assert outcome.state is not None
-        return Issued(outcome.state, outcome.version, created=True, conflicts=taken)
+        return Issued(
+            outcome.state, outcome.version, True, conflicts=taken, repeated=outcome.repeated
+        )
 
     def _existing(self, code: str, wish: Wish, context: Context, taken: int) -> Issued | None:
-        current = load(
-            self._commands.store, self._commands.decider, stream_id(DEFAULT_DOMAIN, code)
-        )
+        current = load(self._commands.store, self._commands.decider, stream_id(wish.domain, code))
         link = current.state
         if link is None or current.tenant != context.tenant or link.owner != context.actor:
             return None
-        same = targets.identity(link.long_url) == targets.identity(wish.long_url)
+        same = targets.identity(link.long_url) == targets.identity(wish.terms.long_url)
         fits = all(getattr(link, name) == value for name, value in wish.required.items())
         if not (same and fits and link.live(context.now)):
             return None

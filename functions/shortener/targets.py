@@ -17,6 +17,12 @@ import idna
 from functions.kernel.errors import Rejected
 
 MAX_URL = 2048
+SHORTENERS = frozenset(
+    {"bit.ly", "bitly.com", "bl.ink", "buff.ly", "cutt.ly", "dub.sh", "dub.co", "goo.gl", "is.gd"}
+    | {"j.mp", "kutt.it", "kutt.to", "lnkd.in", "ow.ly", "rb.gy", "rebrand.ly", "s.id"}
+    | {"short.io", "shorturl.at", "t.co", "t.ly", "tiny.cc", "tinyurl.com", "tr.im", "v.gd"}
+)
+"""Public shorteners: a link to one hides where it leads, and may lead back here."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # A host whose last label is a number is an IPv4 address to browsers (WHATWG URL, 3.5).
@@ -43,18 +49,27 @@ _UNMIXABLE = {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"}
 _KEPT_IN_URL = "%/:?#[]@!$&'()*+,;=~-._"
 
 
-def target(url: str, own_hosts: Collection[str] = ()) -> str:
+def target(url: str, own_hosts: Collection[str] = (), field: str = "long_url") -> str:
     """The URL to redirect to: ASCII only, scheme and host in lower case, else as given.
 
     `own_hosts` are hosts, with port where it is not the default, that would lead back to us.
-    Raises Rejected on `long_url` with the reason.
+    Raises Rejected on `field` with the reason.
     """
+    try:
+        return _target(url, own_hosts)
+    except Rejected as error:
+        raise Rejected(error.reason, field) from error
+
+
+def _target(url: str, own_hosts: Collection[str]) -> str:
     _refuse_hidden_characters(url)
     parts = _split(url)
     host = _host(parts)
     netloc = host if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f"{host}:{parts.port}"
     if netloc in own_hosts or host in own_hosts:
         raise _refused("leads back to this service")
+    if host.removeprefix("www.") in SHORTENERS:
+        raise _refused("leads to another shortener, which hides where it goes")
     rest = quote(url[_authority_end(url) :], safe=_KEPT_IN_URL)
     accepted = f"{parts.scheme}://{netloc}{rest}"
     if len(accepted) > MAX_URL:
@@ -66,6 +81,19 @@ def identity(accepted: str) -> str:
     """What two accepted URLs share when they are one: an empty path is "/" (RFC 3986, 6.2.3)."""
     end = _authority_end(accepted)
     return accepted if accepted[end:].startswith("/") else f"{accepted[:end]}/{accepted[end:]}"
+
+
+def host_of(accepted: str) -> str:
+    """The host of an accepted URL, without port."""
+    return urlsplit(accepted).hostname or ""
+
+
+def look_alike(accepted: str) -> str | None:
+    """A warning for an accepted URL whose host is not written in plain Latin letters."""
+    host = host_of(accepted)
+    if "xn--" not in host:
+        return None
+    return f"shows as {idna.decode(host)}, which may look like another site; it is {host}"
 
 
 def _refused(reason: str) -> Rejected:

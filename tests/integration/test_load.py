@@ -18,7 +18,14 @@ BATCH = 25
 
 def life(commits: int) -> list[Commit]:
     """A link that was retargeted at every commit after its first."""
-    created = LinkCreated("default", "longago", "alice", "https://example.com/0", 302, 1)
+    created = LinkCreated(
+        domain="default",
+        code="longago",
+        owner="alice",
+        long_url="https://example.com/0",
+        redirect_status=302,
+        created_at=1,
+    )
     link = Link(**vars(created))
     first = Commit(STREAM, 0, 1, "c0", CODEC.encode([created]), Metadata(1))
     rest = []

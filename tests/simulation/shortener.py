@@ -28,16 +28,25 @@ LOSSES = 5
 OTHER_TENANT = "acme"
 
 
+_NEW: State = {
+    "disabled": False,
+    "deleted": False,
+    "expires_at": None,
+    "counted": True,
+    "standing": "clear",
+}
+
+
 def fold(state: State, kind: str, data: dict[str, Any]) -> State:
     """The oracle's own idea of what a link's events mean."""
     changes: dict[str, State] = {
-        "LinkCreated": {"disabled": False, "deleted": False, "expires_at": None, **data},
+        "LinkCreated": {**_NEW, **data},
         "LinkRetargeted": {"long_url": data.get("long_url")},
         "LinkExpiryChanged": {"expires_at": data.get("expires_at")},
         "LinkRedirectStatusChanged": {"redirect_status": data.get("redirect_status")},
         "LinkDisabled": {"disabled": True},
         "LinkEnabled": {"disabled": False},
-        "LinkDeleted": {"deleted": True},
+        "LinkDeleted": {"deleted": True, "deleted_at": data.get("deleted_at")},
     }
     return {**state, **changes[kind]}
 
@@ -818,6 +827,18 @@ def _shown(state: State, version: int) -> dict[str, Any]:
         "redirect_status": state["redirect_status"],
         "disabled": state["disabled"],
         "deleted": state["deleted"],
+        "domain": None,
+        "title": None,
+        "tags": [],
+        "not_before": None,
+        "fallback_url": None,
+        "max_clicks": None,
+        "password": False,
+        "rules": [],
+        "counted": True,
+        "standing": "clear",
+        "reason": None,
+        "warnings": [],
         "version": version,
     }
 

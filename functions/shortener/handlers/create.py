@@ -16,14 +16,12 @@ from functions.kernel.codec import to_json
 from functions.kernel.commands import Commands
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import AlreadyExists
-from functions.shortener import codes, targets
-from functions.shortener.decider import DECIDER
-from functions.shortener.issuing import Issuer, Wish
+from functions.shortener import targets
+from functions.shortener.decider import DAY_MS, DECIDER
+from functions.shortener.issuing import Issuer
 from functions.shortener.schemas import NewLink, link_body
-
-DAY_MS = 24 * 3600 * 1000
-POLICY = ("expires_at", "redirect_status")
-"""What, if the caller names it, an existing link must have to be the answer."""
+from functions.shortener.routing import path
+from functions.shortener.wishing import wish
 
 
 class Settings(NamedTuple):
@@ -50,18 +48,14 @@ def build(runtime: Runtime) -> Handler:
         body = parse_body(NewLink, request)
         explicit = body.model_dump(exclude_unset=True)
         surroundings = context(request, runtime, to_json(["POST /v1/links", explicit]))
-        lifetime = config.default_lifetime_days * DAY_MS
-        wish = Wish(
-            long_url=targets.target(body.long_url, {own_host, request.host}),
-            expires_at=explicit.get("expires_at", surroundings.now + lifetime),
-            redirect_status=body.redirect_status,
-            alias=None if body.alias is None else codes.alias(body.alias),
-            dedupe=body.dedupe,
+        wished = wish(
+            explicit,
+            expires_at=surroundings.now + config.default_lifetime_days * DAY_MS,
             key=idempotency_key(request),
-            required={name: explicit[name] for name in POLICY if name in explicit},
+            accept=lambda url, field: targets.target(url, {own_host, request.host}, field),
         )
         try:
-            issued = issuer.issue(wish, surroundings)
+            issued = issuer.issue(wished, surroundings)
         except AlreadyExists as error:
             raise Problem(409, "alias_taken", "This alias is taken.") from error
         request.log.count("conflicts", issued.conflicts)
@@ -70,7 +64,7 @@ def build(runtime: Runtime) -> Handler:
             link_body(issued.link, issued.version, config.public_url),
             {
                 **etag(issued.version),
-                "location": f"{config.public_url}/v1/links/{issued.link.code}",
+                "location": f"{config.public_url}{path(issued.link)}",
             },
         )
 

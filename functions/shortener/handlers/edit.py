@@ -23,6 +23,7 @@ from functions.shortener.decider import (
 )
 from functions.shortener.routing import stream_of
 from functions.shortener.schemas import LinkPatch, link_body
+from functions.shortener.terms import kept
 
 
 class Settings(NamedTuple):
@@ -53,15 +54,15 @@ def build(runtime: Runtime) -> Handler:
 
     def patch(request: Request) -> Answer:
         changes = parse_body(LinkPatch, request).changes()
-        if "long_url" in changes:
-            changes["long_url"] = targets.target(changes["long_url"], {own_host, request.host})
-        outcome = execute(request, EditLink(now=runtime.now(), **changes), changes)
+        hosts = {own_host, request.host}
+        new = kept(changes, lambda url, field: targets.target(url, hosts, field))
+        outcome = execute(request, EditLink(runtime.now(), new), changes)
         assert outcome.state is not None
         body = link_body(outcome.state, outcome.version, config.public_url)
         return Answer(200, body, etag(outcome.version))
 
     def delete(request: Request) -> Answer:
-        execute(request, DeleteLink(), None)
+        execute(request, DeleteLink(runtime.now()), None)
         return Answer(204)
 
     routes = {

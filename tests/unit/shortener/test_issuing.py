@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -10,12 +11,18 @@ from functions.kernel.commands import Context
 from functions.kernel.errors import AlreadyExists, CommandReused, Conflict
 from functions.kernel.memory import MemoryStore
 from functions.kernel.ring import Signature
-from functions.shortener.decider import Command, DeleteLink, EditLink, Link, stream_id
+from functions.shortener.decider import Command, DeleteLink, Link, stream_id
+from functions.shortener.events import Terms
 from functions.shortener.issuing import TRIES, Issued, Issuer, Wish
-from tests.unit.shortener.links import DAY, NOW, URL, by, commands
+from tests.unit.shortener.links import DAY, NOW, URL, by, commands, edit
 
-WISH = Wish(long_url=URL, expires_at=NOW + DAY, redirect_status=302)
+TERMS = Terms(long_url=URL, expires_at=NOW + DAY, redirect_status=302)
+WISH = Wish(TERMS)
 FRESH = replace(WISH, dedupe=False)
+
+
+def wish(**terms: Any) -> Wish:
+    return replace(WISH, terms=replace(TERMS, **terms))
 
 
 class Shop:
@@ -64,18 +71,18 @@ def test_an_owner_that_has_the_link_already_gets_it_again(shop: Shop) -> None:
 
 @pytest.mark.parametrize("other", ["https://example.com", "https://example.com/"], ids=repr)
 def test_an_empty_path_is_the_same_url(shop: Shop, other: str) -> None:
-    shop.issue(replace(WISH, long_url="https://example.com"))
-    assert not shop.issue(replace(WISH, long_url=other)).created
+    shop.issue(wish(long_url="https://example.com"))
+    assert not shop.issue(wish(long_url=other)).created
 
 
 @pytest.mark.parametrize(
     ("wish", "context"),
     [
-        pytest.param(replace(WISH, long_url=URL + "b"), keyed(None), id="another-url"),
+        pytest.param(wish(long_url=URL + "b"), keyed(None), id="another-url"),
         pytest.param(WISH, keyed(None, actor="bob"), id="another-owner"),
         pytest.param(WISH, keyed(None, tenant="acme"), id="another-tenant"),
         pytest.param(FRESH, keyed(None), id="without-dedupe"),
-        pytest.param(replace(WISH, required={"redirect_status": 301}, redirect_status=301),
+        pytest.param(replace(wish(redirect_status=301), required={"redirect_status": 301}),
                      keyed(None), id="another-policy"),
         pytest.param(replace(WISH, alias="sale"), keyed(None), id="alias"),
     ],
@@ -91,9 +98,9 @@ def test_what_is_not_the_same_gets_a_code_of_its_own(
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(EditLink(NOW, long_url=URL + "b"), id="retargeted"),
-        pytest.param(EditLink(NOW, disabled=True), id="disabled"),
-        pytest.param(DeleteLink(), id="deleted"),
+        pytest.param(edit(NOW, long_url=URL + "b"), id="retargeted"),
+        pytest.param(edit(NOW, disabled=True), id="disabled"),
+        pytest.param(DeleteLink(NOW), id="deleted"),
     ],
 )
 def test_a_link_that_no_longer_leads_there_is_never_the_answer(shop: Shop, change: Command) -> None:
@@ -108,7 +115,7 @@ def test_a_link_that_no_longer_leads_there_is_never_the_answer(shop: Shop, chang
 def test_an_expired_link_is_never_the_answer(shop: Shop) -> None:
     first = shop.issue(WISH).link
     later = replace(keyed(None), now=NOW + DAY)
-    second = shop.issue(replace(WISH, expires_at=NOW + 2 * DAY), later)
+    second = shop.issue(wish(expires_at=NOW + 2 * DAY), later)
     assert second.created
     assert second.link.code != first.code
 
@@ -142,7 +149,7 @@ def test_a_taken_alias_is_refused(shop: Shop, actor: str) -> None:
 
 
 def test_a_deleted_alias_is_never_given_out_again(shop: Shop) -> None:
-    shop.change(shop.issue(replace(WISH, alias="sale")).link, DeleteLink())
+    shop.change(shop.issue(replace(WISH, alias="sale")).link, DeleteLink(NOW))
     with pytest.raises(AlreadyExists):
         shop.issue(replace(WISH, alias="sale"))
 
@@ -159,7 +166,7 @@ def test_a_repeat_gets_the_first_answer_even_if_the_link_was_changed(
     shop: Shop, wish: Wish
 ) -> None:
     first = shop.issue(wish, keyed("k"))
-    shop.change(first.link, EditLink(NOW, long_url=URL + "b"))
+    shop.change(first.link, edit(NOW, long_url=URL + "b"))
     again = shop.issue(wish, keyed("k"))
     assert (again.link, again.version, again.created) == (first.link, 1, True)
     assert len(shop.store.commits) == 1
@@ -186,7 +193,7 @@ def test_without_dedupe_or_key_every_link_is_new(shop: Shop) -> None:
 
 def test_a_url_whose_codes_are_used_up_gets_random_ones(shop: Shop) -> None:
     for _ in range(TRIES):
-        shop.change(shop.issue(WISH).link, EditLink(NOW, long_url=URL + "b"))
+        shop.change(shop.issue(WISH).link, edit(NOW, long_url=URL + "b"))
     last = shop.issue(WISH)
     assert (last.created, last.conflicts) == (True, TRIES)
 

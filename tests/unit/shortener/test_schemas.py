@@ -13,7 +13,7 @@ from functions.edge.validation import parse_query, to_millis
 from functions.kernel.codec import to_data
 from functions.kernel.memory import MemoryStore
 from functions.kernel.store import Commit, Metadata
-from functions.shortener.decider import Link
+from functions.shortener.decider import DEFAULT_DOMAIN, Link
 from functions.shortener.events import (
     CODEC,
     LinkDisabled,
@@ -137,8 +137,8 @@ class TestQueries:
 
 @given(st.from_type(Link), st.integers(1))
 def test_a_body_shows_the_link_and_its_version(link: Link, version: int) -> None:
-    moments = {"created_at": NOW, "expires_at": link.expires_at and NOW + 1}
-    shown = Link(**{**vars(link), **moments})
+    moments = {"created_at": NOW, "expires_at": link.expires_at and NOW + 1, "not_before": None}
+    shown = Link(**{**vars(link), **moments, "domain": DEFAULT_DOMAIN, "rules": None})
     body = link_body(shown, version, "https://sho.rt")
     assert body["version"] == version
     assert body["short_url"] == f"https://sho.rt/{link.code}"
@@ -146,7 +146,8 @@ def test_a_body_shows_the_link_and_its_version(link: Link, version: int) -> None
     assert (body["expires_at"] and to_millis(body["expires_at"])) == shown.expires_at
     same = ("code", "long_url", "redirect_status", "disabled", "deleted")
     assert all(body[name] == getattr(link, name) for name in same)
-    assert not {"owner", "domain"} & set(body)
+    assert "owner" not in body
+    assert body["password"] is (link.password is not None)
 
 
 EVENTS = st.sampled_from(

@@ -1,0 +1,34 @@
+"""From the body of a create to the wish that the issuer grants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from functions.shortener import codes
+from functions.shortener.decider import DEFAULT_DOMAIN, DEFAULT_REDIRECT_STATUS
+from functions.shortener.events import Terms
+from functions.shortener.issuing import Wish
+from functions.shortener.terms import Accept, kept
+
+TERMS = frozenset(each.name for each in fields(Terms))
+
+
+def wish(given: Mapping[str, Any], expires_at: int, key: str | None, accept: Accept) -> Wish:
+    """What the caller asks for by naming `given`; `expires_at` is for who says nothing of it.
+
+    Raises Rejected.
+    """
+    named = kept({name: value for name, value in given.items() if name in TERMS}, accept)
+    defaults = {"expires_at": expires_at, "redirect_status": DEFAULT_REDIRECT_STATUS}
+    alias = given.get("alias")
+    return Wish(
+        terms=Terms(**defaults | named),
+        domain=given.get("domain") or DEFAULT_DOMAIN,
+        alias=None if alias is None else codes.alias(alias),
+        # No existing link can be told to have the same password.
+        dedupe=given.get("dedupe", True) and not named.get("password"),
+        key=key,
+        required={name: value for name, value in named.items() if name != "long_url"},
+    )
