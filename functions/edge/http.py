@@ -18,16 +18,18 @@ from functions.edge.runtime import Event, Handler, Runtime
 from functions.edge.settings import settings
 from functions.kernel.errors import KernelError
 
+JSON = "application/json"
 MAX_BODY_BYTES = 64 * 1024
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Answer(NamedTuple):
-    """A response: `body` is JSON-able, or None for none."""
+    """A response: `body` is JSON-able, or None; of another `media` it is text or bytes."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = MappingProxyType({})
+    media: str = JSON
 
 
 class Request(NamedTuple):
@@ -140,8 +142,10 @@ def _respond(answer: Answer) -> Event:
     headers = {"cache-control": "no-store", **answer.headers}
     response: Event = {"statusCode": answer.status, "headers": headers}
     if answer.body is not None:
-        headers["content-type"] = "application/json"
-        response["body"] = json.dumps(answer.body)
+        headers["content-type"] = answer.media
+        response["body"] = json.dumps(answer.body) if answer.media == JSON else answer.body
+    if isinstance(answer.body, bytes):
+        response.update(body=base64.b64encode(answer.body).decode(), isBase64Encoded=True)
     return response
 
 

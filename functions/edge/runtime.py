@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from functions.kernel.backoff import Backoff
@@ -39,20 +40,22 @@ def _write(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def process_runtime() -> Runtime:
-    """The runtime of this process: its environment, clock, entropy and AWS clients."""
+def process_runtime(hurried: bool = False) -> Runtime:
+    """The runtime of this process: its environment, clock, entropy and AWS clients; `hurried` ones
+    give up early."""
     from functions.edge.clients import client
 
-    return Runtime(os.environ, client, _now, os.urandom, time.sleep, _write)
+    clients = partial(client, hurried=hurried)
+    return Runtime(os.environ, clients, _now, os.urandom, time.sleep, _write)
 
 
-def entry(build: Callable[[Runtime], Handler]) -> Handler:
+def entry(build: Callable[[Runtime], Handler], *, hurried: bool = False) -> Handler:
     """A Lambda entry point that builds its handler on the first invocation, not at import."""
     built: list[Handler] = []
 
     def handler(event: Event, context: Any) -> Any:
         if not built:
-            built.append(build(process_runtime()))
+            built.append(build(process_runtime(hurried)))
         return built[0](event, context)
 
     return handler

@@ -20,6 +20,15 @@ def stream_of(request: Request) -> str:
     return stream_id(domain, code)
 
 
+def followed(request: Request, code: str, public_url: str) -> str:
+    """The stream of the link that a visitor follows: on the stack's own host, which the API goes
+    by too, or on a custom domain."""
+    host = request.host.lower()
+    api = str(request.event["requestContext"].get("apiId", ""))
+    own = public_url.endswith(f"//{host}") or host.partition(".")[0] == api
+    return stream_id(DEFAULT_DOMAIN if own or "." not in host else host, code)
+
+
 def path(link: Link) -> str:
     """The route of a link."""
     on = "" if link.domain == DEFAULT_DOMAIN else f"?domain={link.domain}"

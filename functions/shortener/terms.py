@@ -49,7 +49,7 @@ def _rules(rules: list[dict[str, Any]], accept: Accept) -> tuple[Rule, ...] | No
 def _rule(place: int, rule: Mapping[str, Any], accept: Accept) -> Rule:
     conditions = tuple((name, *rule[name]) for name in CONDITIONS if rule.get(name))
     targets = tuple(
-        (accept(target["url"], f"rules.{place}.to.{number}.url"), target["weight"])
+        (accept(target["url"], f"rules.{place}.to.{number}.url"), target.get("weight", 1))
         for number, target in enumerate(rule["to"])
     )
     return conditions, targets

@@ -1,65 +1,224 @@
-"""GET and HEAD /{code}: from a code to where it leads. Public, one read, no more imports than that.
+"""GET, HEAD and POST /{code}: from a code to where it leads. Public, and little is imported.
 
-The read is eventually consistent: half the price, and a link that is a second old is found.
+One eventually consistent read, none for a link that was read within seconds; one update where its
+clicks are capped; one message for the click. The password form posts to the link itself.
 """
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import NamedTuple
+from urllib.parse import parse_qs
 
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.store import load
+from functions.shortener.clicks import Clicks, message
 from functions.shortener.codes import is_code
-from functions.shortener.decider import DECIDER, DEFAULT_DOMAIN, Link, stream_id
+from functions.shortener.decider import Link
+from functions.shortener.hotlinks import Found, HotLinks
+from functions.shortener.policy import Visit, destination, guarded, stage
+from functions.shortener.quotas import Quotas
+from functions.shortener.routing import followed
+from functions.shortener.visits import visit
 
 PERMANENT = (301, 308)
 PERMANENT_SECONDS = 90
 """How long a browser may keep a permanent redirect: edits bind within this time."""
+UNCOUNTED_SECONDS = 60
+"""How long anybody, a CDN too, may keep a redirect whose clicks are not counted."""
+MINUTE_MS = 60_000
+ATTEMPTS_PER_VISITOR = 5
+ATTEMPTS_PER_LINK = 60
+"""Passwords tried in a minute: by one address, and at one link."""
+PREVIEW = "+"
+"""What a code is followed by to see where it leads."""
 
 
 class Settings(NamedTuple):
     """What the function is told by its environment."""
 
     events_table: str
+    counters_table: str
+    clicks_queue_url: str
+    public_url: str
+    country_header: str = "cloudfront-viewer-country"
+
+
+class Redirects:
+    """The routes, with what one container remembers between its requests."""
+
+    def __init__(self, runtime: Runtime, config: Settings) -> None:
+        client = runtime.client("dynamodb")
+        store = DynamoStore(client, config.events_table)
+        self._now = runtime.now
+        self._config = config
+        self._links = HotLinks(
+            store, runtime.now, lambda: int.from_bytes(runtime.entropy(4)) / 2**32
+        )
+        self._quotas = Quotas(client, config.counters_table)
+        self._clicks = Clicks(runtime, config.clicks_queue_url)
+
+    def follow(self, request: Request) -> Answer:
+        """GET and HEAD."""
+        code = request.path["code"]
+        if code.endswith(PREVIEW):
+            return self._preview(request, code.removesuffix(PREVIEW))
+        found = self._found(request, code)
+        visiting = self._visit(request)
+        if (other := self._elsewhere(found)) is not None:
+            return other
+        if guarded(found.link) and visiting.kind != "human":
+            from functions.shortener.pages import people_only
+
+            return people_only()
+        if found.link.password is not None:
+            return self._ask(found)
+        return self._go(request, found, visiting, found.link.redirect_status)
+
+    def unlock(self, request: Request) -> Answer:
+        """POST, by the password form. The redirect is a GET, whatever the link's status (303)."""
+        found = self._found(request, request.path["code"])
+        if (other := self._elsewhere(found)) is not None:
+            return other
+        kept = found.link.password
+        if kept is not None:
+            self._throttle(request, found)
+            given = parse_qs(request.body()).get("password", [""])[0]
+            from functions.shortener import pages, passwords
+
+            if not passwords.matches(given[:128], kept):
+                return pages.ask(wrong=True)
+        return self._go(request, found, self._visit(request), 303)
+
+    def _found(self, request: Request, code: str) -> Found:
+        stream = followed(request, code, self._config.public_url) if is_code(code) else None
+        found = self._links.find(stream) if stream else None
+        if found is None:
+            raise Problem(404, "unknown_link", "There is no such link.")
+        if found.stale:
+            request.log.count("stale_redirects")
+        return found
+
+    def _visit(self, request: Request) -> Visit:
+        caller = request.event["requestContext"]["http"]
+        return visit(
+            caller["method"],
+            request.headers,
+            request.query,
+            caller.get("sourceIp", ""),
+            self._config.country_header,
+        )
+
+    def _elsewhere(self, found: Found) -> Answer | None:
+        """The answer of a link that is not open. Raises a Problem where there is no answer."""
+        link, now = found.link, self._now()
+        match stage(link, now):
+            case "open":
+                return None
+            case "over":
+                return _ended(link)
+            case "warning":
+                from functions.shortener.pages import warning
+
+                return warning(link.long_url)
+            case "early":
+                raise Problem(404, "link_not_yet", "This link does not lead anywhere yet.")
+            case "banned":
+                raise Problem(410, "link_banned", "This link was taken down.")
+            case "gone":
+                raise Problem(410, "link_gone", "This link is no longer available.")
+
+    def _ask(self, found: Found) -> Answer:
+        from functions.shortener.pages import ask
+
+        link = found.link
+        if link.max_clicks is not None and not self._quotas.left(_cap(found), link.max_clicks):
+            return _ended(link)
+        return ask()
+
+    def _go(self, request: Request, found: Found, visiting: Visit, status: int) -> Answer:
+        link = found.link
+        if link.max_clicks is not None and not self._quotas.take(_cap(found), link.max_clicks):
+            return _ended(link)
+        url = destination(link, visiting)
+        if link.counted:
+            agent = request.headers.get("user-agent", "")
+            referrer = request.headers.get("referer", "")
+            click = message(found.stream, link, visiting, url, agent, referrer)
+            self._clicks.tell(click, request.log)
+        headers = {"location": url, "cache-control": _cache(link, self._now())}
+        return Answer(status, headers=headers)
+
+    def _throttle(self, request: Request, found: Found) -> None:
+        """Counts an attempt at a password. Raises a 429 Problem for one too many."""
+        now = self._now()
+        minute, into = divmod(now, MINUTE_MS)
+        key, gone_at = f"attempts#{found.stream.id}#{minute}", now // 1000 + 3600
+        visitor = _network(request.event["requestContext"]["http"].get("sourceIp", ""))
+        if not (
+            self._quotas.take(f"{key}#{visitor}", ATTEMPTS_PER_VISITOR, gone_at)
+            and self._quotas.take(key, ATTEMPTS_PER_LINK, gone_at)
+        ):
+            wait = str((MINUTE_MS - into + 999) // 1000)
+            detail = "Too many passwords were tried. Try again in a minute."
+            raise Problem(429, "too_many_attempts", detail, headers={"Retry-After": wait})
+
+    def _preview(self, request: Request, code: str) -> Answer:
+        from functions.shortener import pages
+
+        found = self._found(request, code)
+        if (other := self._elsewhere(found)) is not None:
+            return other
+        if found.link.password is not None:
+            return pages.preview_hidden()
+        return pages.preview(found.link.long_url, more=bool(found.link.rules))
 
 
 def build(runtime: Runtime) -> Handler:
     """The handler, in a given runtime."""
-    config = settings(Settings, runtime.env)
-    store = DynamoStore(runtime.client("dynamodb"), config.events_table)
-
-    def redirect(request: Request) -> Answer:
-        code = request.path["code"]
-        if not is_code(code):
-            raise _unknown()
-        link = load(store, DECIDER, stream_id(DEFAULT_DOMAIN, code), consistent=False).state
-        if link is None:
-            raise _unknown()
-        now = runtime.now()
-        if not link.live(now):
-            raise Problem(410, "link_gone", "This link is no longer available.")
-        headers = {"location": link.long_url, "cache-control": _cache(link, now)}
-        return Answer(link.redirect_status, headers=headers)
-
-    public = Route(redirect, scope=None)
-    return http(runtime, "shortener", {"GET /{code}": public, "HEAD /{code}": public})
+    redirects = Redirects(runtime, settings(Settings, runtime.env))
+    routes = {
+        "GET /{code}": Route(redirects.follow, scope=None),
+        "HEAD /{code}": Route(redirects.follow, scope=None),
+        "POST /{code}": Route(redirects.unlock, scope=None),
+    }
+    return http(runtime, "shortener", routes)
 
 
-def _unknown() -> Problem:
-    return Problem(404, "unknown_link", "There is no such link.")
+def _cap(found: Found) -> str:
+    # A code that is given out anew, years later, begins anew.
+    return f"clicks#{found.stream.id}#{found.link.created_at}"
+
+
+def _network(address: str) -> str:
+    """A digest of the caller's address, of an IPv6 one its /64, which is one household's."""
+    if ":" in address:
+        from ipaddress import IPv6Network
+
+        address = str(IPv6Network(f"{address}/64", strict=False))
+    return blake2b(address.encode(), digest_size=8).hexdigest()
+
+
+def _ended(link: Link) -> Answer:
+    """A link that is over or used up: its fallback, if it has one."""
+    if link.fallback_url is None:
+        raise Problem(410, "link_gone", "This link is no longer available.")
+    return Answer(302, headers={"location": link.fallback_url})
 
 
 def _cache(link: Link, now: int) -> str:
-    if link.redirect_status not in PERMANENT:
+    if not link.counted:
+        return f"public, max-age={_left(link, now, UNCOUNTED_SECONDS)}"
+    if link.redirect_status not in PERMANENT or guarded(link):
         return "no-store"
-    left = PERMANENT_SECONDS
-    if link.expires_at is not None:
-        left = min(left, (link.expires_at - now) // 1000)
-    return f"private, max-age={left}"
+    return f"private, max-age={_left(link, now, PERMANENT_SECONDS)}"
 
 
-handler = entry(build)
+def _left(link: Link, now: int, seconds: int) -> int:
+    return seconds if link.expires_at is None else min(seconds, (link.expires_at - now) // 1000)
+
+
+handler = entry(build, hurried=True)
