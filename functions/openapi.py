@@ -32,6 +32,7 @@ Kinds = Mapping[int, tuple[str, ...]]
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 JSON, PROBLEM_JSON = "application/json", "application/problem+json"
+FORM = "application/x-www-form-urlencoded"
 
 ETAG = "ETag"
 LOCATION = "Location"
@@ -54,17 +55,20 @@ Unknown fields and query parameters are refused; answers may gain fields."""
 
 class Answer(NamedTuple):
     """An answer that is no error. `headers` always come with it; `links` are what can be done
-    with it next: operation id to its parameters, as OpenAPI runtime expressions."""
+    with it next: operation id to its parameters, as OpenAPI runtime expressions. `media` besides
+    JSON are texts or files without a schema."""
 
     description: str
     body: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, str]] = NOTHING
+    media: tuple[str, ...] = ()
 
 
 class Operation(NamedTuple):
     """What one route takes and answers, beyond what the edge does for all: `command` takes an
-    Idempotency-Key, `conditional` an If-Match. `scope` of None is public."""
+    Idempotency-Key, `conditional` an If-Match. `scope` of None is public. `form` is a body that a
+    browser sends, which the capability reads itself."""
 
     id: str
     summary: str
@@ -72,6 +76,7 @@ class Operation(NamedTuple):
     problems: Kinds = NOTHING
     scope: str | None = None
     body: type[BaseModel] | None = None
+    form: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     command: bool = False
     conditional: bool = False
@@ -304,6 +309,9 @@ def _operation(
     if operation.body is not None:
         content = {JSON: {"schema": parts.reference(operation.body)}}
         described["requestBody"] = {"required": True, "content": content}
+    if operation.form is not None:
+        content = {FORM: {"schema": parts.reference(operation.form)}}
+        described["requestBody"] = {"required": True, "content": content}
     described["responses"] = _responses(method, path, operation, parts)
     return described
 
@@ -337,6 +345,8 @@ def _success(answer: Answer, parts: _Components) -> Json:
     response["headers"] = _headers(*answer.headers, REQUEST_ID)
     if answer.body is not None:
         response["content"] = {JSON: {"schema": parts.reference(answer.body)}}
+    for media in answer.media:
+        response.setdefault("content", {})[media] = {}
     if answer.links:
         response["links"] = {
             target: {"operationId": target, "parameters": dict(parameters)}
@@ -398,7 +408,7 @@ class _Components:
         queries: set[type[BaseModel]] = set()
         for operation in operations:
             models |= {each.body for each in operation.answers.values() if each.body}
-            models |= {operation.body} if operation.body else set()
+            models |= {each for each in (operation.body, operation.form) if each}
             queries |= {operation.query} if operation.query else set()
         wanted = sorted(models | queries, key=lambda model: (model.__name__, model.__module__))
         self._references, described = models_json_schema(

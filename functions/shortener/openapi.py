@@ -17,31 +17,61 @@ from functions.openapi import (
     Operation,
     history,
 )
+from functions.shortener.decider import Standing
 from functions.shortener.events import CODEC
+from functions.shortener.pages import HTML
 from functions.shortener.schemas import (
     CODE,
+    DomainQuery,
+    HistoryQuery,
     LinkPatch,
     LinkQuery,
     NewLink,
     PageQuery,
     RedirectStatus,
+    Rule,
 )
 
 READ, WRITE = "shortener:read", "shortener:write"
+
+
+class Warning(BaseModel):
+    """What may be wrong with a URL that was accepted."""
+
+    field: str
+    reason: str
 
 
 class Link(BaseModel):
     """A link as its owner sees it."""
 
     code: Annotated[str, Field(pattern=CODE)]
+    domain: str | None
     short_url: str
     long_url: str
+    title: str | None
+    tags: list[str]
     created_at: datetime
     expires_at: datetime | None
+    not_before: datetime | None
+    fallback_url: str | None
+    max_clicks: Annotated[int, Field(ge=1)] | None
+    password: bool
+    rules: list[Rule]
     redirect_status: RedirectStatus
+    counted: bool
     disabled: bool
+    standing: Standing
+    reason: str | None
     deleted: bool
     version: Annotated[int, Field(ge=1)]
+    warnings: list[Warning]
+
+
+class Unlocking(BaseModel):
+    """The password form of a link."""
+
+    password: str
 
 
 class LinkPage(BaseModel):
@@ -68,7 +98,9 @@ REDIRECTS = {
     status: Answer("Where the link leads.", headers=(LOCATION, CACHE_CONTROL))
     for status in (301, 302, 307, 308)
 }
-UNLESS_LIVE = {404: ("unknown_link",), 410: ("link_gone",)}
+PAGE = Answer("A page: for people, asking for the password, a preview or a warning.", media=(HTML,))
+FOLLOWED = {200: PAGE, **REDIRECTS}
+UNLESS_OPEN = {404: ("unknown_link", "link_not_yet"), 410: ("link_gone", "link_banned")}
 CHANGED = {404: ("not_found",), 409: ("conflict",), 410: ("gone",)}
 
 SHORTENER = Capability(
@@ -108,7 +140,7 @@ SHORTENER = Capability(
             id="getHistory",
             summary="What happened to your link, oldest first; of a deleted one too.",
             scope=READ,
-            query=PageQuery,
+            query=HistoryQuery,
             answers={200: Answer("A page of events.", History)},
             problems={400: ("bad_cursor",), 404: ("not_found",)},
         ),
@@ -117,6 +149,7 @@ SHORTENER = Capability(
             summary="Change what is given: absent keeps, null clears.",
             scope=WRITE,
             body=LinkPatch,
+            query=DomainQuery,
             command=True,
             conditional=True,
             answers={200: Answer("The link as it is now.", Link, (ETAG,))},
@@ -124,8 +157,9 @@ SHORTENER = Capability(
         ),
         "DELETE /v1/links/{code}": Operation(
             id="deleteLink",
-            summary="Take the link down for good; its history stays.",
+            summary="Take the link down for good; its history stays for a time.",
             scope=WRITE,
+            query=DomainQuery,
             command=True,
             conditional=True,
             answers={204: Answer("It is gone.")},
@@ -133,15 +167,32 @@ SHORTENER = Capability(
         ),
         "GET /{code}": Operation(
             id="followLink",
-            summary="Where the link leads.",
-            answers=REDIRECTS,
-            problems=UNLESS_LIVE,
+            summary="Where the link leads; with a + behind the code, without going there.",
+            answers=FOLLOWED,
+            problems=UNLESS_OPEN,
         ),
         "HEAD /{code}": Operation(
             id="peekLink",
             summary="The same, without following.",
-            answers=REDIRECTS,
-            problems=UNLESS_LIVE,
+            answers=FOLLOWED,
+            problems=UNLESS_OPEN,
+        ),
+        "POST /{code}": Operation(
+            id="unlockLink",
+            summary="Where a link with a password leads.",
+            form=Unlocking,
+            answers={
+                200: PAGE,
+                302: Answer("Where the link leads now that it is over.", headers=(LOCATION,)),
+                303: REDIRECTS[302],
+                403: Answer("A page that asks again.", media=(HTML,)),
+            },
+            problems={
+                **UNLESS_OPEN,
+                400: ("bad_body",),
+                413: ("too_large",),
+                429: ("too_many_attempts",),
+            },
         ),
     },
 )

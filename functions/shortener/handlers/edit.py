@@ -9,7 +9,7 @@ from functions.edge.command import context, etag, expected_versions
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
-from functions.edge.validation import parse_body
+from functions.edge.validation import parse_body, parse_query
 from functions.kernel.codec import to_json
 from functions.kernel.commands import Commands, Outcome
 from functions.kernel.dynamo import DynamoStore
@@ -22,7 +22,7 @@ from functions.shortener.decider import (
     Link,
 )
 from functions.shortener.routing import stream_of
-from functions.shortener.schemas import LinkPatch, link_body
+from functions.shortener.schemas import DomainQuery, LinkPatch, link_body
 from functions.shortener.terms import kept
 
 
@@ -43,6 +43,7 @@ def build(runtime: Runtime) -> Handler:
 
     def execute(request: Request, command: Command, payload: object) -> Outcome[Link | None]:
         code = request.path["code"]
+        parse_query(DomainQuery, request.query)
         outcome = commands.execute(
             stream_of(request),
             command,
