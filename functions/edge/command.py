@@ -14,9 +14,10 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _TAG = re.compile(r'(?<![^\s,])"([1-9][0-9]{0,14})"(?=[\s,]|$)')
 
 
-def context(request: Request, runtime: Runtime, payload: str) -> Context:
-    """What surrounds the command that this request carries; `payload` is its canonical form."""
-    caller, key = request.caller, idempotency_key(request)
+def context(request: Request, runtime: Runtime, payload: str, key: str | None = None) -> Context:
+    """What surrounds a command that this request carries; `payload` is its canonical form, `key`
+    its own idempotency key if the request carries several."""
+    caller, key = request.caller, key or idempotency_key(request)
     return Context(
         actor=caller.user,
         tenant=caller.tenant,

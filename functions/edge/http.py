@@ -42,6 +42,7 @@ class Request(NamedTuple):
     identity: Identity | None
     request_id: str
     log: LogLine
+    context: Any = None
 
     @property
     def caller(self) -> Identity:
@@ -55,16 +56,21 @@ class Request(NamedTuple):
         """The host that the request was sent to."""
         return str(self.event["requestContext"].get("domainName", ""))
 
-    def body(self) -> str:
-        """The request's body as text. Raises 413 and 400 Problems."""
+    @property
+    def remaining_ms(self) -> int:
+        """Milliseconds until Lambda ends the run."""
+        return int(self.context.get_remaining_time_in_millis())
+
+    def body(self, limit: int = MAX_BODY_BYTES) -> str:
+        """The request's body as text, at most `limit` bytes. Raises 413 and 400 Problems."""
         raw = self.event.get("body") or ""
         try:
             content = base64.b64decode(raw) if self.event.get("isBase64Encoded") else raw.encode()
             text = content.decode()
         except ValueError as error:
             raise Problem(400, "bad_body", "The body is not UTF-8 text.") from error
-        if len(content) > MAX_BODY_BYTES:
-            raise Problem(413, "too_large", f"The body is above {MAX_BODY_BYTES} bytes.")
+        if len(content) > limit:
+            raise Problem(413, "too_large", f"The body is above {limit} bytes.")
         return str(text)
 
 
@@ -79,18 +85,16 @@ def http(runtime: Runtime, capability: str, routes: Mapping[str, Route]) -> Hand
     """A Lambda handler for some routes of the HTTP API, by route key ("GET /v1/links/{code}")."""
     names = settings(Claims, runtime.env)
 
-    def handler(event: Event, _: Any) -> Event:
+    def handler(event: Event, context: Any) -> Event:
         request_id = event["requestContext"]["requestId"]
         log = LogLine(runtime, capability, request_id)
         try:
-            request = _request(event, request_id, log, names)
+            request = _request(event, request_id, log, names, context)
             answer = _respond(_run(routes[event["routeKey"]], request))
-        except Problem as problem:
-            _explain(log, problem.kind, problem.__cause__)
-            answer = _refuse(problem, request_id)
         except Exception as error:
-            _explain(log, "internal", error)
-            answer = _refuse(_fault(), request_id)
+            problem = problem_of(error)
+            explain(log, problem)
+            answer = _refuse(problem, request_id)
         log.add(route=event["routeKey"], status=answer["statusCode"])
         log.write(_outcome(answer["statusCode"]))
         answer["headers"]["x-request-id"] = request_id
@@ -99,7 +103,38 @@ def http(runtime: Runtime, capability: str, routes: Mapping[str, Route]) -> Hand
     return handler
 
 
-def _request(event: Event, request_id: str, log: LogLine, names: Claims) -> Request:
+def problem_of(error: Exception) -> Problem:
+    """What an exception is answered with; one that nobody foresaw is our own fault."""
+    match error:
+        case Problem():
+            return error
+        case KernelError():
+            problem = of_kernel(error)
+        case ClientError() if _passing(error):
+            problem = unavailable()
+        case BotoCoreError():
+            problem = unavailable()
+        case _:
+            problem = _fault()
+    problem.__cause__ = error
+    return problem
+
+
+def explain(log: LogLine, problem: Problem) -> None:
+    """Notes a problem and where it came from."""
+    # Type and place, never the message: it may quote the caller's input.
+    log.add(problem=problem.kind)
+    cause = problem.__cause__
+    if cause is None:
+        return
+    trace = cause.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
+    log.add(cause=type(cause).__name__, at=place)
+
+
+def _request(event: Event, request_id: str, log: LogLine, names: Claims, context: Any) -> Request:
     headers = event.get("headers", {})
     correlation = headers.get("x-correlation-id", "")
     if _CORRELATION.fullmatch(correlation):
@@ -112,25 +147,19 @@ def _request(event: Event, request_id: str, log: LogLine, names: Claims) -> Requ
         identity=Identity.of(event, names),
         request_id=request_id,
         log=log,
+        context=context,
     )
 
 
 def _run(route: Route, request: Request) -> Answer:
     if route.scope is not None and route.scope not in request.caller.scopes:
         raise Problem(403, "missing_scope", f"The token lacks the scope {route.scope}.")
-    try:
-        return route.run(request)
-    except KernelError as error:
-        raise of_kernel(error) from error
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500 and not _throttled(error):
-            raise
-        raise unavailable() from error
-    except BotoCoreError as error:
-        raise unavailable() from error
+    return route.run(request)
 
 
-def _throttled(error: ClientError) -> bool:
+def _passing(error: ClientError) -> bool:
+    if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+        return True
     return error.response["Error"]["Code"] in {
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
@@ -160,18 +189,6 @@ def _refuse(problem: Problem, request_id: str) -> Event:
 
 def _fault() -> Problem:
     return Problem(500, "internal", "Something went wrong on our side; it has been recorded.")
-
-
-def _explain(log: LogLine, kind: str, cause: BaseException | None) -> None:
-    # Type and place, never the message: it may quote the caller's input.
-    log.add(problem=kind)
-    if cause is None:
-        return
-    trace = cause.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
-    log.add(cause=type(cause).__name__, at=place)
 
 
 def _outcome(status: int) -> str:

@@ -44,18 +44,21 @@ class Problem(Exception):
         self.errors = errors
         self.headers = dict(headers or {})
 
-    def body(self, request_id: str) -> str:
-        """The problem+json document."""
+    def document(self) -> dict[str, Any]:
+        """What it says, whatever the request."""
         document: dict[str, Any] = {
             "type": f"urn:millrace:problem:{self.kind}",
             "title": TITLES[self.status],
             "status": self.status,
             "detail": self.detail,
-            "request_id": request_id,
         }
         if self.errors:
             document["errors"] = self.errors
-        return json.dumps(document)
+        return document
+
+    def body(self, request_id: str) -> str:
+        """The problem+json document."""
+        return json.dumps({**self.document(), "request_id": request_id})
 
 
 def invalid(field: str, reason: str) -> Problem:

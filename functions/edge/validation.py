@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from functions.edge.http import Request
+from functions.edge.http import MAX_BODY_BYTES, Request
 from functions.edge.problem import Problem
 
 _RFC3339 = re.compile(
@@ -32,15 +32,23 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def parse_body(schema: type[M], request: Request) -> M:
-    """The JSON body as `schema`. Raises 400, 413, 415 and 422 Problems."""
+def parse_body(schema: type[M], request: Request, limit: int = MAX_BODY_BYTES) -> M:
+    """The JSON body, at most `limit` bytes, as `schema`. Raises 400, 413, 415 and 422 Problems."""
     media = (
         request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     )
     if media != "application/json":
         raise Problem(415, "unsupported_media_type", "The body must be application/json.")
     try:
-        return schema.model_validate_json(request.body())
+        return schema.model_validate_json(request.body(limit))
+    except ValidationError as error:
+        raise _problem(error) from None
+
+
+def parse_part(schema: type[M], part: object) -> M:
+    """One part of a JSON body as `schema`. Raises a 422 Problem."""
+    try:
+        return schema.model_validate(part)
     except ValidationError as error:
         raise _problem(error) from None
 

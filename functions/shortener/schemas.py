@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 from pydantic.json_schema import SkipJsonSchema
 
 from functions.edge.problem import invalid
@@ -101,6 +101,18 @@ class NewLink(Schema):
     counted: bool = True
     redirect_status: RedirectStatus = DEFAULT_REDIRECT_STATUS
     dedupe: bool = True
+
+
+class BulkItem(NewLink):
+    """One link of many, and what makes a repeat of its creation harmless."""
+
+    idempotency_key: Annotated[str, Field(pattern="^[!-~]{1,255}$")] | None = None
+
+
+class NewLinks(Schema):
+    """Body of POST /v1/links/bulk. Its links are looked at one by one: a bad one harms no other."""
+
+    links: Annotated[list[SkipValidation[BulkItem]], Field(min_length=1, max_length=500)]
 
 
 class LinkPatch(Schema):

@@ -55,17 +55,18 @@ STEPS = 1000
 
 @dataclass(frozen=True)
 class LambdaContext:
-    """The context that Lambda hands to a handler."""
+    """The context that Lambda hands to a handler; `deadline` is a time of `clock`."""
 
     function_name: str
     invoked_function_arn: str
     aws_request_id: str
-    timeout: int
+    clock: FakeClock
+    deadline: int
     function_version: str = "$LATEST"
     memory_limit_in_mb: int = 512
 
     def get_remaining_time_in_millis(self) -> int:
-        return self.timeout * 1000
+        return max(0, self.deadline - self.clock.now())
 
 
 class Stack:
@@ -178,7 +179,8 @@ class Stack:
             declared.env["AWS_LAMBDA_FUNCTION_NAME"],
             declared.arn,
             self._id("invocation"),
-            declared.timeout,
+            self.clock,
+            self.clock.now() + declared.timeout * 1000,
         )
         try:
             result = handler(_as_json(event), context)
