@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from functions.kernel.commands import Commands, Context
@@ -12,10 +12,12 @@ from functions.kernel.store import load
 from functions.shortener import codes, targets
 from functions.shortener.decider import DEFAULT_DOMAIN, CreateLink, Link, stream_id
 from functions.shortener.events import Terms
+from functions.shortener.strategies import Strategy
 
 TRIES = 8
-"""Codes tried per way of making one. A random code is taken in under 1 % of cases, so eight in a
-row are not chance; a URL that its owner retargeted eight times gets random codes from then on."""
+"""Derived codes tried, the first half at the first length, the others a letter longer; where a code
+is taken in 1 % of cases, eight in a row are not chance. A URL that its owner retargeted eight times
+gets fresh codes from then on."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,23 @@ class Issued:
 
 
 class Issuer:
-    """Creates links. `secret` gives the key that codes derive from, and is asked once."""
+    """Creates links. `secret` gives the key that codes derive from, `strategy` fresh codes."""
 
     def __init__(
         self,
         commands: Commands[Link | None],
         secret: Callable[[], bytes],
-        entropy: Callable[[int], bytes],
+        strategy: Strategy,
     ) -> None:
         self._commands = commands
         self._secret = secret
-        self._entropy = entropy
+        self._strategy = strategy
 
     def issue(self, wish: Wish, context: Context) -> Issued:
         """A link as wished. Raises AlreadyExists for a taken alias, and what `create` raises."""
         if wish.alias is not None:
             return self._create(wish.alias, wish, context, 0)
+        wish = replace(wish, dedupe=wish.dedupe and self._strategy.dedupes)
         for taken, code in enumerate(self._candidates(wish, context)):
             try:
                 return self._create(code, wish, context, taken)
@@ -72,13 +75,16 @@ class Issuer:
         owner = (context.tenant or "", wish.domain, context.actor)
         if wish.dedupe:
             url = targets.identity(wish.terms.long_url)
-            for number in range(TRIES):
-                yield codes.derived(self._secret(), "url", *owner, url, number)
+            yield from self._derived("url", *owner, url)
         if wish.key is not None:
-            for number in range(TRIES):
-                yield codes.derived(self._secret(), "key", *owner, wish.key, number)
-        for _ in range(TRIES):
-            yield codes.random(self._entropy)
+            yield from self._derived("key", *owner, wish.key)
+        yield from self._strategy.candidates()
+
+    def _derived(self, *parts: str) -> Iterator[str]:
+        # By the number alone, not by what a container has seen: all try the same codes in order.
+        for number in range(TRIES):
+            length = codes.LENGTH + number // (TRIES // 2)
+            yield codes.derived(self._secret(), *parts, number, length=length)
 
     def _create(self, code: str, wish: Wish, context: Context, taken: int) -> Issued:
         command = CreateLink(

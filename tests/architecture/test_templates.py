@@ -17,7 +17,10 @@ ROUTE = "AWS::ApiGatewayV2::Route"
 
 
 def of_kind(path: Path, kind: str) -> list[str]:
-    return Template(path, {}).names(kind)
+    """Logical names of a type, whatever their condition."""
+    return [
+        name for name, each in Template(path, {}).body["Resources"].items() if each["Type"] == kind
+    ]
 
 
 def resource(path: Path, name: str) -> dict[str, Any]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 
 from tests.integration.costs import OWNER, shortener, url
-from tests.support.access import Access
+from tests.support.access import Access, granted
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 from tests.support.template import Template
 
-FUNCTIONS = Template(ROOT / "infra" / "shortener.yaml", {}).names("AWS::Serverless::Function")
-SHARED = {"SecretArn": "Secret"}
-"""Parameters that stand for the root stack's resources."""
+TEMPLATES = list(Template(ROOT / "template.yaml", {}).family())
+FUNCTIONS = [name for each in TEMPLATES for name in each.names("AWS::Serverless::Function")]
 
 
 @pytest.fixture(scope="module")
@@ -58,30 +55,8 @@ def fail_and_heal(stack: Stack) -> None:
 
 
 def allowed(function: str) -> set[Access]:
-    """The (action, resource) pairs of a function's policies, as the template writes them."""
-    resource = Template(ROOT / "infra" / "shortener.yaml", {}).body["Resources"][function]
-    return {
-        (action, name)
-        for policy in resource["Properties"].get("Policies", [])
-        for statement in policy["Statement"]
-        for action in _listed(statement["Action"])
-        for target in _listed(statement["Resource"])
-        for name in _names(target)
-    }
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _names(target: Mapping[str, Any]) -> Iterator[str]:
-    match target:
-        case {"Fn::GetAtt": [name, "Arn"]}:
-            yield name
-        case {"Fn::Sub": text}:
-            yield re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
-        case {"Ref": name}:
-            yield SHARED[name]
+    """What a function may do, where codes are made as they are by default."""
+    return granted(TEMPLATES, function)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +16,12 @@ SAMPLES = sorted((ROOT / "events").glob("*/*.json"))
 
 
 class Case(NamedTuple):
-    """What a sample is answered with, once the samples `after` have run."""
+    """What a sample is answered with, once the samples `after` have run, in a stack with these
+    `parameters`."""
 
     expected: Any
     after: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = {}
 
 
 CREATED = ("create.alias",)
@@ -30,6 +33,7 @@ CASES = {
         "create.alias": Case(201),
         "create.dedupe": Case(201),
         "create.invalid": Case(422),
+        "bulk.create": Case(200),
         "redirect.unknown": Case(404),
         "redirect.found": Case(302, CREATED),
         "redirect.head": Case(302, CREATED),
@@ -43,6 +47,7 @@ CASES = {
         "project.duplicate": Case(QUIET),
         "project.retry": Case({"batchItemFailures": []}, CREATED),
         "sweep.scheduled": Case(QUIET, CREATED),
+        "fill.scheduled": Case(QUIET, parameters={"CodeStrategy": "pool"}),
     }
 }
 ROWS = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}
@@ -69,16 +74,17 @@ def _version_of_the_row(stack: Stack) -> int:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_sample_is_answered(stack: Stack, sample: Path) -> None:
-    expected, after = CASES[sample.parent.name][sample.stem]
-    for name in after:
-        _invoke(stack, sample.parent / f"{name}.json")
+def test_a_sample_is_answered(sample: Path) -> None:
+    expected, after, parameters = CASES[sample.parent.name][sample.stem]
+    with Stack([ROOT / "template.yaml"], parameters) as stack:
+        for name in after:
+            _invoke(stack, sample.parent / f"{name}.json")
 
-    answer = _invoke(stack, sample)
+        answer = _invoke(stack, sample)
 
-    assert (answer["statusCode"] if isinstance(expected, int) else answer) == expected
-    if sample.stem in ROWS:
-        assert _version_of_the_row(stack) == ROWS[sample.stem]
+        assert (answer["statusCode"] if isinstance(expected, int) else answer) == expected
+        if sample.stem in ROWS:
+            assert _version_of_the_row(stack) == ROWS[sample.stem]
 
 
 def test_a_deduped_sample_repeats_as_the_link_it_made(stack: Stack) -> None:

@@ -6,8 +6,10 @@ for transactions, "IAM with DynamoDB transactions": each member needs the action
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from tests.support.template import STACK, Template
 
 Access = tuple[str, str]
 """(action, resource): ("dynamodb:Query", "ShortenerViews/index/lists")."""
@@ -20,6 +22,22 @@ MEMBERS = {
     "Get": "GetItem",
 }
 """A transaction's member to the action it needs."""
+
+
+def granted(templates: Iterable[Template], function: str) -> set[Access]:
+    """What a function's policies allow, conditions of the template applied."""
+    [template] = [each for each in templates if function in each.body["Resources"]]
+    return {
+        (action, resource.rpartition(f"{STACK}-")[2])
+        for policy in template.properties(function).get("Policies", [])
+        for statement in policy["Statement"]
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def accesses(

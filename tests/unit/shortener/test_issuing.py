@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -11,9 +11,11 @@ from functions.kernel.commands import Context
 from functions.kernel.errors import AlreadyExists, CommandReused, Conflict
 from functions.kernel.memory import MemoryStore
 from functions.kernel.ring import Signature
+from functions.shortener import codes
 from functions.shortener.decider import Command, DeleteLink, Link, stream_id
 from functions.shortener.events import Terms
 from functions.shortener.issuing import TRIES, Issued, Issuer, Wish
+from functions.shortener.strategies import Strategy
 from tests.unit.shortener.links import DAY, NOW, URL, by, commands, edit
 
 TERMS = Terms(long_url=URL, expires_at=NOW + DAY, redirect_status=302)
@@ -26,16 +28,17 @@ def wish(**terms: Any) -> Wish:
 
 
 class Shop:
-    """An issuer on a store of its own, whose entropy counts and whose key is asked for seldom."""
+    """An issuer on a store of its own, whose fresh codes count; its key is asked for seldom."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dedupes: bool = True) -> None:
         self.store = MemoryStore()
         self.asked = 0
         numbers = count()
-        self.entropy = lambda size: next(numbers).to_bytes(size, "big")
+        self.make: Callable[[int], str] = lambda length: codes.encode(next(numbers), length)
+        self.strategy = Strategy(lambda length: self.make(length), dedupes=dedupes)
 
     def issue(self, wish: Wish, context: Context | None = None) -> Issued:
-        issuer = Issuer(commands(self.store), self._secret, lambda size: self.entropy(size))
+        issuer = Issuer(commands(self.store), self._secret, self.strategy)
         return issuer.issue(wish, context or keyed(None))
 
     def change(self, link: Link, command: Command) -> None:
@@ -199,7 +202,52 @@ def test_a_url_whose_codes_are_used_up_gets_random_ones(shop: Shop) -> None:
 
 
 def test_the_search_for_a_free_code_is_bounded(shop: Shop) -> None:
-    shop.entropy = bytes
+    shop.make = lambda length: "same"
     shop.issue(FRESH)
     with pytest.raises(Conflict):
         shop.issue(FRESH)
+
+
+def test_a_url_whose_first_codes_are_taken_gets_longer_ones_and_is_still_deduped(
+    shop: Shop,
+) -> None:
+    lengths = []
+    for _ in range(TRIES):
+        link = shop.issue(WISH).link
+        assert shop.issue(WISH).link == link
+        lengths.append(len(link.code))
+        shop.change(link, edit(long_url=URL + "b"))
+    assert lengths == [7, 7, 7, 7, 8, 8, 8, 8]
+
+
+def test_what_a_container_has_seen_does_not_change_derived_codes(shop: Shop) -> None:
+    first = shop.issue(WISH).link
+    shop.strategy.length = 9
+    assert shop.issue(WISH).link == first
+    assert len(shop.issue(FRESH).link.code) == 9
+
+
+def test_fresh_codes_grow_within_a_request_that_meets_nothing_but_taken_ones(shop: Shop) -> None:
+    shop.make = lambda length: "0" * length
+    assert len(shop.issue(FRESH).link.code) == 7
+    grown = shop.issue(FRESH)
+    assert (len(grown.link.code), grown.conflicts) == (8, 8)
+
+
+def test_a_strategy_that_cannot_dedupe_makes_a_link_for_each_wish() -> None:
+    shop = Shop(dedupes=False)
+    first, again = shop.issue(WISH), shop.issue(WISH)
+    assert first.created
+    assert again.created
+    assert first.link.code != again.link.code
+    assert shop.asked == 0
+
+
+def test_a_strategy_that_cannot_dedupe_still_answers_a_repeated_key_with_the_first_link() -> None:
+    shop = Shop(dedupes=False)
+    keyed_wish = replace(WISH, key="k")
+    first, again = (shop.issue(keyed_wish, keyed("k")) for _ in range(2))
+    assert first.link == again.link
+    assert len(shop.store.commits) == 1
+    with pytest.raises(CommandReused):
+        shop.issue(keyed_wish, keyed("k", payload="other"))
