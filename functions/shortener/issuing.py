@@ -59,7 +59,11 @@ class Issuer:
         self._strategy = strategy
 
     def issue(self, wish: Wish, context: Context) -> Issued:
-        """A link as wished. Raises AlreadyExists for a taken alias, and what `create` raises."""
+        """A link as wished. Raises AlreadyExists for a taken alias, and what `create` raises.
+
+        Until it is called again `tried` is the code that was tried last.
+        """
+        self.tried: str | None = None
         if wish.alias is not None:
             return self._create(wish.alias, wish, context, 0)
         wish = replace(wish, dedupe=wish.dedupe and self._strategy.dedupes)
@@ -87,6 +91,7 @@ class Issuer:
             yield codes.derived(self._secret(), *parts, number, length=length)
 
     def _create(self, code: str, wish: Wish, context: Context, taken: int) -> Issued:
+        self.tried = code
         command = CreateLink(
             domain=wish.domain,
             code=code,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -12,8 +12,10 @@ from functions.openapi import (
     CACHE_CONTROL,
     ETAG,
     LOCATION,
+    RETRY_AFTER,
     Answer,
     Capability,
+    Json,
     Operation,
     history,
 )
@@ -74,6 +76,26 @@ class Unlocking(BaseModel):
     password: str
 
 
+class Pending(BaseModel):
+    """A create that was accepted and not carried out yet."""
+
+    status: Literal["pending"]
+
+
+class Accepted(Pending):
+    """The same, with where to ask for it."""
+
+    status_url: str
+
+
+class Concluded(BaseModel):
+    """The outcome of such a create: where its link is, or the problem that it met."""
+
+    status: Literal["created", "refused"]
+    link: str | None = None
+    problem: Json | None = None
+
+
 class LinkPage(BaseModel):
     """A page of links, newest first; `next_cursor` is null on the last."""
 
@@ -106,7 +128,10 @@ CHANGED = {404: ("not_found",), 409: ("conflict",), 410: ("gone",)}
 SHORTENER = Capability(
     name="shortener",
     about=functions.shortener.__doc__ or "",
-    parameters={"code": {"schema": {"type": "string", "pattern": CODE}}},
+    parameters={
+        "code": {"schema": {"type": "string", "pattern": CODE}},
+        "id": {"schema": {"type": "string"}},
+    },
     operations={
         "POST /v1/links": Operation(
             id="createLink",
@@ -117,8 +142,23 @@ SHORTENER = Capability(
             answers={
                 200: Answer("A link that you had already.", Link, (ETAG, LOCATION), NEXT),
                 201: Answer("A new link.", Link, (ETAG, LOCATION), NEXT),
+                202: Answer(
+                    "Accepted while the store is down; its status_url tells what becomes of it.",
+                    Accepted,
+                    (LOCATION, RETRY_AFTER),
+                ),
             },
             problems={409: ("alias_taken", "conflict")},
+        ),
+        "GET /v1/commands/{id}": Operation(
+            id="getCommand",
+            summary="What became of a create that was accepted while the store was down.",
+            scope=READ,
+            answers={
+                200: Answer("The outcome.", Concluded),
+                202: Answer("Not carried out yet.", Pending, (RETRY_AFTER,)),
+            },
+            problems={404: ("not_found",)},
         ),
         "GET /v1/links": Operation(
             id="listLinks",

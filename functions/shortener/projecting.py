@@ -9,10 +9,20 @@ from functions.kernel.dynamo import DynamoStore
 from functions.kernel.projector import Kind, Projector
 from functions.kernel.quarantine import Quarantine
 from functions.kernel.views import ViewTable
+from functions.shortener import bans, domains, reports
 from functions.shortener.decider import DECIDER
+from functions.shortener.directory import DIRECTORY
+from functions.shortener.outcomes import OUTCOMES
+from functions.shortener.reports import REPORTS
 from functions.shortener.views import LINKS
 
-KINDS = {"link": Kind(DECIDER, [LINKS])}
+KINDS = {
+    "link": Kind(DECIDER, [LINKS]),
+    "command": Kind(OUTCOMES),
+    bans.KIND: Kind(bans.DECIDER, [DIRECTORY]),
+    domains.KIND: Kind(domains.DECIDER, [DIRECTORY]),
+    reports.KIND: Kind(reports.DECIDER, [REPORTS]),
+}
 """Every kind of stream in the event table."""
 
 

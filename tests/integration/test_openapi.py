@@ -170,6 +170,7 @@ class Walk:
 
     def __init__(self, stack: Stack) -> None:
         self.contract = Contract()
+        self.ticket = "root.forged"
         self.stack = stack
 
     def ask(
@@ -177,7 +178,7 @@ class Walk:
     ) -> Response:
         """One request to a route; `code` goes into its path."""
         method, path = key.split(" ")
-        target = path.replace("{code}", code)
+        target = path.replace("{code}", code).replace("{id}", self.ticket)
         answer = self.stack.request(method, target, **{"user": OWNER, **sent})
         assert answer.status == status, (key, answer.text)
         if kind and method != "HEAD":
@@ -236,6 +237,7 @@ class Walk:
         """A store that is down, and one that does not take what we ask it, without a cache."""
         self.stack.cold_start()
         self.stack.faults.throttle("dynamodb", "*", times=100)
+        self.stack.faults.throttle("sqs", "*", times=100)
         self.ask(key, 503, "unavailable", code=LIVE, **whole)
         self.stack.faults.clear()
         self.stack.faults.fail("dynamodb", "*", "ValidationException")
@@ -251,6 +253,7 @@ class Walk:
 
 
 CREATE, LIST, GET = "POST /v1/links", "GET /v1/links", "GET /v1/links/{code}"
+STATUS = "GET /v1/commands/{id}"
 HISTORY, EDIT, DELETE = f"{GET}/history", "PATCH /v1/links/{code}", "DELETE /v1/links/{code}"
 FOLLOW, PEEK, UNLOCK = "GET /{code}", "HEAD /{code}", "POST /{code}"
 PERSON = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0"}
@@ -268,6 +271,17 @@ def create_and_repeat(walk: Walk) -> None:
     walk.ask(CREATE, 201, json={**body, "alias": "once"}, headers=headers)
     other = {**body, "alias": "once", "redirect_status": 301}
     walk.ask(CREATE, 422, "idempotency_key_reused", json=other, headers=headers)
+
+
+def create_while_the_store_is_down(walk: Walk) -> None:
+    walk.stack.faults.throttle("dynamodb", "*", times=100)
+    accepted = walk.ask(CREATE, 202, json={"long_url": TARGET, "alias": "deferred"})
+    walk.stack.faults.clear()
+    walk.ask(STATUS, 404, "not_found")
+    walk.ticket = accepted.json()["status_url"].rpartition("/")[2]
+    walk.ask(STATUS, 202)
+    walk.stack.drain()
+    walk.ask(STATUS, 200)
 
 
 def edit_and_delete(walk: Walk) -> None:
@@ -361,6 +375,7 @@ def documented(operation: Operation) -> set[tuple[int, str]]:
 def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: Stack) -> None:
     walk = Walk(stack)
     create_and_repeat(walk)
+    create_while_the_store_is_down(walk)
     edit_and_delete(walk)
     read_back(walk)
     for key, operation in SHORTENER.operations.items():

@@ -48,6 +48,9 @@ CASES = {
         "project.retry": Case({"batchItemFailures": []}, CREATED),
         "sweep.scheduled": Case(QUIET, CREATED),
         "fill.scheduled": Case(QUIET, parameters={"CodeStrategy": "pool"}),
+        "redirect.unlock": Case(303, CREATED),
+        "pending.forged": Case(404),
+        "execute.deferred": Case({"batchItemFailures": []}),
     }
 }
 ROWS = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}
