@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -14,6 +16,7 @@ from millrace.errors import BenchError
 from millrace.terminal import Terminal, ago, readable, table
 
 if TYPE_CHECKING:
+    from millrace.api import Api
     from millrace.capability import Capability
     from millrace.deployment import Deployment
 
@@ -47,11 +50,27 @@ quarantine_verbs = typer.Typer(
 )
 app.add_typer(stream_verbs, name="stream")
 app.add_typer(quarantine_verbs, name="quarantine")
+import_verbs = typer.Typer(no_args_is_help=True, help="Move in from elsewhere, over HTTP.")
+export_verbs = typer.Typer(no_args_is_help=True, help="Move out, over HTTP.")
+app.add_typer(import_verbs, name="import")
+app.add_typer(export_verbs, name="export")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of words.")]
 Name = Annotated[str, typer.Argument(metavar="CAPABILITY", help="Such as shortener.")]
 StreamName = Annotated[str, typer.Argument(metavar="STREAM", help="shortener/<code>, or an id.")]
 Moment = Annotated[str, typer.Argument(metavar="VERSION|TIME", help="Such as 3 or RFC 3339.")]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="MILLRACE_URL", help="The API's base; else the emulator's."),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MILLRACE_TOKEN",
+        help="Better in the variable: arguments are seen by others. Else one of --user.",
+    ),
+]
+User = Annotated[str, typer.Option(help="Whose links, on an emulator and without a token.")]
 
 
 class Target:
@@ -80,6 +99,20 @@ class Target:
         from millrace.deployment import on_aws, on_endpoint
 
         return on_aws(self._stack) if self.aws else on_endpoint(self.endpoint, self._stack)
+
+    def api(self, url: str | None, token: str | None, user: str) -> Api:
+        """The HTTP API at `url`; without one that of the emulator, as `user` if without token."""
+        from millrace import local
+        from millrace.api import connect
+
+        if url is None and self.aws:
+            raise BenchError("say --url: the stack's output ApiUrl, or your own domain's")
+        if token is None and url is not None:
+            raise BenchError(f"a token for {url} is wanted: set MILLRACE_TOKEN")
+        return connect(
+            url or local.url(self.endpoint),
+            token or local.token_for(self.endpoint, user, {}),
+        )
 
 
 @app.callback()
@@ -418,6 +451,88 @@ def quarantine_release(
     )
     if any(error is not None for _, error in done):
         raise typer.Exit(1)
+
+
+# ---- Move in and out --------------------------------------------------------------------------
+
+
+@import_verbs.command("shortener")
+def import_shortener(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)],
+    source: Annotated[
+        Literal["yourls", "shlink", "kutt", "millrace"],
+        typer.Option("--from", help="What wrote the file."),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and check everything, send nothing.")
+    ] = False,
+    domain: Annotated[
+        str | None,
+        typer.Option(help="Where all links go, `default` for the stack's own; else as they were."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="A file for what became of each row, as NDJSON.")
+    ] = None,
+    base_url: Url = None,
+    token: Token = None,
+    user: User = "demo",
+    as_json: Json = False,
+) -> None:
+    """Create the links of an export. What is there stays; run again, it creates what is missing."""
+    from millrace.importing import Import, Report, decoded, written
+
+    terminal = Terminal(as_json)
+    api = None if dry_run else context.obj.api(base_url, token, user)
+    run = Import(source, domain, time.time_ns() // 1_000_000)
+    with written(report) as lines, terminal.progress() as bar:
+        told = Report(lines)
+        task = bar.add_task("reading", total=None)
+        planned = list(run.plan(decoded(file.read_bytes())))
+        bar.update(task, description="rows", total=len(planned))
+        try:
+            for outcome in run.outcomes(planned, api):
+                told.add(outcome)
+                bar.advance(task)
+        finally:
+            # What was done before an interruption is told as well.
+            bar.stop()
+            terminal.show({"source": source, "dry_run": dry_run, **told.document()}, *told.words())
+    if told.missing:
+        raise typer.Exit(1)
+
+
+@export_verbs.command("shortener")
+def export_shortener(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None,
+    form: Annotated[
+        Literal["ndjson", "csv"], typer.Option("--format", help="Only NDJSON can be moved in.")
+    ] = "ndjson",
+    base_url: Url = None,
+    token: Token = None,
+    user: User = "demo",
+    as_json: Json = False,
+) -> None:
+    """Write all links of a user, the newest first, to a file or standard output."""
+    from millrace.exporting import export, replacing
+
+    if as_json and file is None:
+        raise BenchError("--json tells about a file: name one")
+    terminal = Terminal(as_json)
+    api = context.obj.api(base_url, token, user)
+    with terminal.progress() as bar:
+        task = bar.add_task("links", total=None)
+
+        def moved(links: int) -> None:
+            bar.advance(task, links)
+
+        if file is None:
+            export(api, sys.stdout, form, moved)
+            return
+        with replacing(file) as out:
+            links = export(api, out, form, moved)
+    terminal.show({"file": str(file), "links": links}, f"{links} links in {escape(str(file))}")
 
 
 # ---- Show it ----------------------------------------------------------------------------------
