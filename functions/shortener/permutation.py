@@ -2,13 +2,13 @@
 
 A balanced Feistel network over the next even number of bits, walked along its cycle until it is
 back below `size` (J. Black and P. Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002);
-ten rounds, as NIST SP 800-38G takes for FF1.
+ten rounds, as NIST SP 800-38G takes for FF1; BLAKE2b with a key as the round function, a third of
+HMAC-SHA256's time. A key has 64 bytes at most.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from hashlib import blake2b
 
 ROUNDS = 10
 
@@ -29,6 +29,6 @@ def _shuffled(key: bytes, number: int, half: int) -> int:
     for turn in range(ROUNDS):
         # The width is part of the message: each length of code has a permutation of its own.
         message = b"%d %d %d" % (half, turn, right)
-        scrambled = int.from_bytes(hmac.digest(key, message, hashlib.sha256))
+        scrambled = int.from_bytes(blake2b(message, key=key, digest_size=32).digest())
         left, right = right, left ^ (scrambled & mask)
     return left << half | right
