@@ -88,6 +88,15 @@ def host_of(accepted: str) -> str:
     return urlsplit(accepted).hostname or ""
 
 
+def host(name: str, field: str) -> str:
+    """A host as accepted URLs have it, without port. Raises Rejected on `field`."""
+    accepted = target(f"https://{name}", field=field)
+    found = host_of(accepted)
+    if accepted not in (f"https://{found}", f"https://[{found}]"):
+        raise Rejected("is not a host alone", field)
+    return found
+
+
 def look_alike(accepted: str) -> str | None:
     """A warning for an accepted URL whose host is not written in plain Latin letters."""
     host = host_of(accepted)

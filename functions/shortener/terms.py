@@ -15,7 +15,8 @@ MAX_RULES_BYTES = 8 * 1024
 CONDITIONS = ("device", "language", "country", "query")
 
 Accept = Callable[[str, str], str]
-"""Takes a URL and the field that it stands in; gives it as it is kept, or raises Rejected."""
+"""Takes a URL, or the domain that a link is to be on, and the field that it stands in; gives it as
+it is kept, or raises Rejected."""
 
 
 def kept(given: Mapping[str, Any], accept: Accept) -> dict[str, Any]:

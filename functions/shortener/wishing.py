@@ -22,10 +22,10 @@ def wish(given: Mapping[str, Any], expires_at: int, key: str | None, accept: Acc
     """
     named = kept({name: value for name, value in given.items() if name in TERMS}, accept)
     defaults = {"expires_at": expires_at, "redirect_status": DEFAULT_REDIRECT_STATUS}
-    alias = given.get("alias")
+    alias, domain = given.get("alias"), given.get("domain")
     return Wish(
         terms=Terms(**defaults | named),
-        domain=given.get("domain") or DEFAULT_DOMAIN,
+        domain=DEFAULT_DOMAIN if domain is None else accept(domain, "domain"),
         alias=None if alias is None else codes.alias(alias),
         # No existing link can be told to have the same password.
         dedupe=given.get("dedupe", True) and not named.get("password"),
