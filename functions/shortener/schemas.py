@@ -14,6 +14,7 @@ from functions.kernel.codec import to_data
 from functions.kernel.store import Commit
 from functions.shortener.decider import DEFAULT_DOMAIN, DEFAULT_REDIRECT_STATUS, Link
 from functions.shortener.events import CODEC
+from functions.shortener.listing import Filter, State
 from functions.shortener.targets import MAX_URL, look_alike
 from functions.shortener.terms import shown_rules, urls
 
@@ -55,6 +56,7 @@ Password = Annotated[str, Field(min_length=4, max_length=128)]
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 TAG = r"^[^\x00-\x20\x7f,]([^\x00-\x1f\x7f,]{0,30}[^\x00-\x20\x7f,])?$"
 Tag = Annotated[str, Field(pattern=TAG)]
+Colour = Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")]
 Tags = Annotated[list[Tag], Field(max_length=20)]
 Values = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=50)]
 Country = Annotated[str, Field(pattern="^[A-Z]{2}$")]
@@ -141,6 +143,12 @@ class LinkPatch(Schema):
         return {n: CLEARED[n] if value is None else value for n, value in given.items()}
 
 
+class Transfer(Schema):
+    """Body of POST /v1/links/{code}/transfer: the subject of another user's tokens."""
+
+    owner: Annotated[str, Field(pattern="^[!-~]{1,128}$")]
+
+
 class PageQuery(Query):
     """Query of the lists: at most `limit` items, going on after `cursor`."""
 
@@ -159,6 +167,44 @@ class LinkQuery(DomainQuery):
 
     at: Annotated[str, Field(min_length=1, max_length=40)] | None = Field(
         None, description="A version, or an RFC 3339 time."
+    )
+
+
+class ListQuery(PageQuery):
+    """Query of GET /v1/links: only links to which all of this applies."""
+
+    tag: Annotated[str, Field(pattern=TAG)] | None = None
+    domain: Domain | None = Field(None, description="A custom domain.")
+    state: State | None = None
+    q: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None,
+        description="What the code, the title, a word of it or the target's host starts with, in"
+        " any case; the host with or without www.",
+    )
+
+    @property
+    def filter(self) -> Filter:
+        """What it asks of a link."""
+        return Filter(self.tag, self.domain, self.state, self.q)
+
+
+class ExportQuery(ListQuery):
+    """Query of GET /v1/links/export."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    format: Literal["csv", "ndjson"] = "csv"
+
+
+class QrQuery(Query):
+    """Query of GET /{code}/qr: `size` is a module's pixels, `margin` counts modules."""
+
+    format: Literal["svg", "png"] = "svg"
+    size: Annotated[int, Field(ge=1, le=40)] = Field(8, description="Pixels of a module.")
+    margin: Annotated[int, Field(ge=0, le=10)] = Field(4, description="Modules around the code.")
+    dark: Colour = "#000000"
+    light: Colour = "#ffffff"
+    level: Literal["l", "m", "q", "h"] = Field(
+        "m", description="How much of it may be damaged: 7, 15, 25 or 30 % at least."
     )
 
 

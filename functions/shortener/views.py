@@ -7,7 +7,7 @@ from typing import Any
 from functions.kernel.codec import from_data, to_data, to_json
 from functions.kernel.store import Stream
 from functions.kernel.views import Row, View
-from functions.shortener.decider import Link
+from functions.shortener.decider import DEFAULT_DOMAIN, Link
 
 
 def owner_list(tenant: str, owner: str) -> str:
@@ -23,8 +23,14 @@ def render(stream: Stream[Link | None]) -> Row:
     return Row(
         data={"version": stream.version, "link": to_data(link)},
         list=owner_list(stream.tenant, link.owner),
-        position=f"{link.created_at:015d}#{link.code}",
+        position=position(link),
     )
+
+
+def position(link: Link) -> str:
+    """A link's place in its owner's list: by age, then by code and domain, which make it unique."""
+    on = "" if link.domain == DEFAULT_DOMAIN else f"@{link.domain}"
+    return f"{link.created_at:015d}#{link.code}{on}"
 
 
 def read(data: dict[str, Any]) -> tuple[Link, int]:

@@ -57,7 +57,9 @@ def build(runtime: Runtime) -> Handler:
     def one(request: Request, link: Any, key: str | None) -> Outcome:
         try:
             asked = parse_part(BulkItem, link)
-            return creator.create(request, asked, asked.idempotency_key or key)
+            issued = creator.create(request, asked, asked.idempotency_key or key)
+            assert isinstance(issued, Issued), "without a command queue nothing is deferred"
+            return issued
         except Exception as error:
             problem = problem_of(error)
             if problem.status >= 500:

@@ -1,8 +1,10 @@
-"""GET /v1/links, /v1/links/{code} and /v1/links/{code}/history: what an owner may see."""
+"""GET /v1/links, its export, /v1/links/{code} and its history: what an owner may see."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import astuple
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from functions.edge.command import etag
 from functions.edge.cursor import Cursors
@@ -12,6 +14,7 @@ from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.secrets import Secrets
 from functions.edge.settings import settings
 from functions.edge.validation import parse_query, to_millis
+from functions.kernel.codec import to_json
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import Gone, NotFound
 from functions.kernel.generations import LiveViews
@@ -19,9 +22,22 @@ from functions.kernel.history import version_at
 from functions.kernel.store import Stream, load, replay
 from functions.kernel.views import ViewTable
 from functions.shortener.decider import DECIDER, Link
+from functions.shortener.exporting import FORMATS
+from functions.shortener.listing import Filter, Reach, look, pages
 from functions.shortener.routing import stream_of
-from functions.shortener.schemas import LinkQuery, PageQuery, history_page, link_body
-from functions.shortener.views import LINKS, owner_list, read
+from functions.shortener.schemas import (
+    ExportQuery,
+    HistoryQuery,
+    LinkQuery,
+    ListQuery,
+    history_page,
+    link_body,
+)
+from functions.shortener.views import LINKS, owner_list
+
+LIST_REACH = Reach(rows=200, queries=5)
+EXPORT_REACH = Reach(rows=1000, queries=1)
+"""Of a filtered list. At 1 MB an answer stays under the 6 MB that Lambda returns."""
 
 
 class Settings(NamedTuple):
@@ -76,22 +92,40 @@ def build(runtime: Runtime) -> Handler:
         return Answer(200, body, etag(stream.version))
 
     def listing(request: Request) -> Answer:
-        query, caller = parse_query(PageQuery, request.query), request.caller
-        scope = ("links", caller.tenant, caller.user)
+        items, following = found(request, parse_query(ListQuery, request.query), LIST_REACH)
+        return Answer(200, {"items": items, "next_cursor": following})
+
+    def export(request: Request) -> Answer:
+        query = parse_query(ExportQuery, request.query)
+        links, following = found(request, query, EXPORT_REACH)
+        form = FORMATS[query.format]
+        headers = {"content-disposition": f'attachment; filename="links.{query.format}"'}
+        if following:
+            rest = urlencode({**request.query, "cursor": following})
+            headers["link"] = f'<{config.public_url}/v1/links/export?{rest}>; rel="next"'
+            headers["x-next-cursor"] = following
+        return Answer(200, form.written(links), headers, form.media)
+
+    def found(
+        request: Request, query: ListQuery, reach: Reach
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Links as they are shown, and the cursor of what follows."""
+        caller, wanted, now = request.caller, query.filter, runtime.now()
+        scope = ("links", caller.tenant, caller.user, to_json(astuple(wanted)))
         below = cursors.read(query.cursor, *scope) if query.cursor else None
-        page = views.newest(
-            live.of(LINKS), owner_list(caller.tenant, caller.user), limit=query.limit, below=below
+        if wanted == Filter():
+            reach = reach._replace(rows=query.limit)
+        mine = owner_list(caller.tenant, caller.user)
+        links, following = look(
+            pages(views, live.of(LINKS), mine, reach, below),
+            lambda link: wanted.fits(link, now),
+            query.limit,
         )
-        return Answer(
-            200,
-            {
-                "items": [link_body(*read(row), config.public_url) for row in page.rows],
-                "next_cursor": cursors.make(page.next, *scope) if page.next else None,
-            },
-        )
+        shown = [link_body(link, version, config.public_url) for link, version in links]
+        return shown, cursors.make(following, *scope) if following else None
 
     def history(request: Request) -> Answer:
-        query = parse_query(PageQuery, request.query)
+        query = parse_query(HistoryQuery, request.query)
         stream = stream_of(request)
         scope = ("history", stream, request.caller.user)
         place, seen = cursors.read(query.cursor, *scope) if query.cursor else (0, 0)
@@ -111,6 +145,7 @@ def build(runtime: Runtime) -> Handler:
 
     routes = {
         "GET /v1/links": Route(listing, "shortener:read"),
+        "GET /v1/links/export": Route(export, "shortener:read"),
         "GET /v1/links/{code}": Route(one, "shortener:read"),
         "GET /v1/links/{code}/history": Route(history, "shortener:read"),
     }
