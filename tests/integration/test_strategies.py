@@ -195,6 +195,17 @@ def test_a_counter_that_is_down_gives_no_code_and_an_alias_needs_none(counting: 
     assert create(counting, alias="mine").status == 201
 
 
+def test_numbers_beyond_seven_letters_have_eight(
+    counting: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.shortener.counter.BLOCK", 2)
+    counting.client("dynamodb").put_item(
+        TableName=counting.functions["ShortenerCreate"].env["COUNTERS_TABLE"],
+        Item={"pk": {"S": "block#codes"}, "n": {"N": str(62**LENGTH - 2)}},
+    )
+    assert [len(code) for code in codes(counting, 3)] == [LENGTH, LENGTH, LENGTH + 1]
+
+
 # ---- The pool ---------------------------------------------------------------------------------
 
 
@@ -235,6 +246,17 @@ def test_a_pool_that_is_down_is_made_up_for_at_random(pooling: Stack) -> None:
     assert len(set(codes(pooling, 3))) == 3
     assert down.fired == 3
     assert (metric(pooling, "pool_down"), metric(pooling, "pool_empty")) == (1, 0)
+
+
+def test_a_pooled_code_grows_at_its_end(pooling: Stack) -> None:
+    reports: list[str] = []
+    everything = batches(pooling, "ShortenerFill")
+    everything.fill()
+    container = pool.Pooled(everything, pooling.runtime("ShortenerCreate").entropy, reports.append)
+    made = [container.code(length) for length in (7, 8, 9)]
+    assert [len(code) for code in made] == [7, 8, 9]
+    assert len({code[:LENGTH] for code in made}) == 3
+    assert not reports
 
 
 def test_a_filler_that_fails_for_good_is_told_of(pooling: Stack) -> None:
