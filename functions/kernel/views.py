@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from zlib import crc32
 
 from functions.kernel.backoff import DEFAULT, Backoff
 from functions.kernel.codec import to_json
@@ -23,18 +24,27 @@ BATCH_GET = 100
 """BatchGetItem takes at most this many keys (DynamoDB API reference)."""
 BATCH_WRITE = 25
 """BatchWriteItem takes at most this many requests (DynamoDB API reference)."""
+LANES = 4
+"""Partitions of the index `due`, each good for 1,000 writes a second."""
+
+
+def lane(number: int) -> str:
+    """The name of a lane."""
+    return f"due#{number}"
 
 
 @dataclass(frozen=True)
 class Row:
     """What a view keeps of one stream. Without `list` it is in no list.
 
-    `position` orders a list; it must be unique within it.
+    `position` orders a list; it must be unique within it. `due` is when time does something to the
+    stream, in epoch ms (see timers.py).
     """
 
     data: Mapping[str, Any] = field(default_factory=dict)
     list: str | None = None
     position: str | None = None
+    due: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,8 @@ class Page:
 
 
 class ViewTable:
-    """A capability's view table: `pk` view and stream, `v` version, `d` data, and for the index
-    `lists` the attributes `list` and `position`."""
+    """A capability's view table: `pk` view and stream, `v` version, `d` data, for the index `lists`
+    the attributes `list` and `position`, for the index `due` the attributes `lane` and `due`."""
 
     def __init__(self, client: Any, table: str, backoff: Backoff = DEFAULT) -> None:
         self._client = client
@@ -78,6 +88,9 @@ class ViewTable:
         if row.list is not None and row.position is not None:
             item["list"] = {"S": view.prefix + row.list}
             item["position"] = {"S": row.position}
+        if row.due is not None:
+            item["lane"] = {"S": lane(crc32(stream.encode()) % LANES)}
+            item["due"] = {"N": str(row.due)}
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -113,6 +126,26 @@ class ViewTable:
             rows=[json.loads(item["d"]["S"]) for item in shown],
             next=shown[-1]["position"]["S"] if more and shown else None,
         )
+
+    def due(
+        self, lane: str, since: int, until: int, position: Mapping[str, Any] | None
+    ) -> tuple[list[str], Mapping[str, Any] | None]:
+        """One query: the streams of a lane that are due from `since` to `until`, oldest first, and
+        the position to go on from, None at the end."""
+        answer = self._client.query(
+            TableName=self._table,
+            IndexName="due",
+            KeyConditionExpression="lane = :lane AND due BETWEEN :since AND :until",
+            ExpressionAttributeValues={
+                ":lane": {"S": lane},
+                ":since": {"N": str(since)},
+                ":until": {"N": str(until)},
+            },
+            **({"ExclusiveStartKey": position} if position else {}),
+        )
+        keys = [item["pk"]["S"].partition("#")[2] for item in answer["Items"]]
+        # The same stream in two generations is one.
+        return list(dict.fromkeys(keys)), answer.get("LastEvaluatedKey")
 
     def versions(
         self, view: View[Any], streams: Sequence[str], *, consistent: bool = False

@@ -13,6 +13,11 @@ REMEMBERED = 10_000
 """Used-up quotas that a container remembers, to answer for without a call."""
 
 
+def clicks_key(stream: str, created_at: int) -> str:
+    """The counter of a link's clicks. A code that is given out anew, later, begins anew."""
+    return f"clicks#{stream}#{created_at}"
+
+
 class Quotas:
     """The counters of one table."""
 

@@ -19,10 +19,11 @@ def render(stream: Stream[Link | None]) -> Row:
     """A link's row; a deleted link leaves its owner's list."""
     link = stream.state
     if link is None or link.deleted:
-        return Row()
+        return Row(due=None if link is None else link.due)
     return Row(
         data={"version": stream.version, "link": to_data(link)},
         list=owner_list(stream.tenant, link.owner),
+        due=link.due,
         position=position(link),
     )
 

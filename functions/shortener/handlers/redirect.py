@@ -20,7 +20,7 @@ from functions.shortener.codes import is_code
 from functions.shortener.decider import Link
 from functions.shortener.hotlinks import Found, HotLinks
 from functions.shortener.policy import Visit, destination, guarded, stage
-from functions.shortener.quotas import Quotas
+from functions.shortener.quotas import Quotas, clicks_key
 from functions.shortener.routing import followed
 from functions.shortener.visits import visit
 
@@ -189,8 +189,7 @@ def build(runtime: Runtime) -> Handler:
 
 
 def _cap(found: Found) -> str:
-    # A code that is given out anew, years later, begins anew.
-    return f"clicks#{found.stream.id}#{found.link.created_at}"
+    return clicks_key(found.stream.id, found.link.created_at)
 
 
 def _network(address: str) -> str:

@@ -1,0 +1,99 @@
+"""Purging streams that ended: the one thing that deletes commits, kept out of the store on purpose.
+
+A stream ends by an event, its tombstone. First its history goes, oldest first, but for its first
+commit and the tombstone: the newest commit tells the state at any time, and no older state can
+come back as it would if commits ran out one by one; the first keeps its place, so that no new
+stream begins under an old tombstone. When the tombstone's time is over, both go in one transaction,
+together with the stream's rows, which would hold up those of a new stream of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from functions.kernel.store import Commit
+from functions.kernel.views import View
+
+Key = dict[str, Any]
+
+
+class Purge:
+    """Deletes from one event table and its view table."""
+
+    def __init__(self, client: Any, events: str, views: str) -> None:
+        self._client = client
+        self._events = events
+        self._views = views
+
+    def trim(self, tombstone: Commit, has_time: Callable[[], bool]) -> bool:
+        """Deletes the commits between a stream's first and its `tombstone`, ascending. Says whether
+        none is left; to be called again where `has_time()` ended it.
+
+        Raises ValueError for a commit that does not tell the state: nothing may go before it.
+        """
+        if not tombstone.stateful:
+            raise ValueError(f"{tombstone.stream}: its newest commit has no snapshot")
+        while middle := self._between(tombstone):
+            for key in middle:
+                if not has_time():
+                    return False
+                self._client.delete_item(TableName=self._events, Key=key)
+        return True
+
+    def end(self, tombstone: Commit, views: Sequence[View[Any]]) -> bool:
+        """Deletes a trimmed stream's last commits and its rows in `views`, all or nothing. Says
+        whether it did: not where somebody else has, or the stream went on."""
+        first, newest = _key(tombstone.stream, 0), _key(tombstone.stream, tombstone.before)
+        present = "attribute_exists(pk)"
+        changes = [
+            {"Delete": {"TableName": self._events, "Key": key, "ConditionExpression": present}}
+            for key in ([first, newest] if tombstone.before else [first])
+        ]
+        changes.append(
+            {
+                "ConditionCheck": {
+                    "TableName": self._events,
+                    "Key": _key(tombstone.stream, tombstone.after),
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            }
+        )
+        for view in views:
+            row = {"pk": {"S": view.prefix + tombstone.stream}}
+            changes.append({"Delete": {"TableName": self._views, "Key": row}})
+        try:
+            self._client.transact_write_items(TransactItems=changes)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TransactionCanceledException":
+                raise
+            reasons = {each["Code"] for each in error.response["CancellationReasons"]}
+            if "ConditionalCheckFailed" not in reasons:
+                # Another transaction in the way: to be tried again.
+                raise
+            return False
+        return True
+
+    def _between(self, tombstone: Commit) -> list[Key]:
+        answer = (
+            self._client.query(
+                TableName=self._events,
+                KeyConditionExpression="pk = :stream AND sk BETWEEN :second AND :last",
+                ExpressionAttributeValues={
+                    ":stream": {"S": tombstone.stream},
+                    ":second": {"N": "1"},
+                    ":last": {"N": str(tombstone.before - 1)},
+                },
+                ProjectionExpression="pk, sk",
+                ConsistentRead=True,
+            )
+            if tombstone.before > 1
+            else {"Items": []}
+        )
+        return list(answer["Items"])
+
+
+def _key(stream: str, before: int) -> Key:
+    return {"pk": {"S": stream}, "sk": {"N": str(before)}}

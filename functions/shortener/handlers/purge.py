@@ -1,0 +1,106 @@
+"""Fed by the queue of due links: tells that a link expired, purges it, frees its code.
+
+The only function that may delete commits. Every step may run again: the decider looks at the clock,
+and what is deleted already is passed over.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from functions.edge.log import LogLine
+from functions.edge.queue import Message, consume
+from functions.edge.runtime import Event, Handler, Runtime, entry
+from functions.edge.settings import settings
+from functions.kernel.commands import Commands, Context
+from functions.kernel.dynamo import DynamoStore
+from functions.kernel.errors import NotFound
+from functions.kernel.generations import GENERATIONS, fed
+from functions.kernel.purge import Purge
+from functions.kernel.views import ViewTable
+from functions.shortener.decider import DECIDER, Link, PassTime
+from functions.shortener.quotas import Quotas, clicks_key
+from functions.shortener.views import LINKS
+
+ACTOR = "timer"
+RESERVE_MS = 5_000
+
+
+class Unfinished(Exception):
+    """Time is running out; the message comes again and goes on."""
+
+
+class Settings(NamedTuple):
+    """What the function is told by its environment."""
+
+    events_table: str
+    views_table: str
+    counters_table: str
+
+
+class Purger:
+    """Does what is due of one link."""
+
+    def __init__(self, runtime: Runtime, config: Settings) -> None:
+        client, backoff = runtime.client("dynamodb"), runtime.backoff()
+        self._runtime = runtime
+        self._store = DynamoStore(client, config.events_table, backoff)
+        self._commands = Commands(self._store, DECIDER, backoff)
+        self._table = ViewTable(client, config.views_table, backoff)
+        self._purge = Purge(client, config.events_table, config.views_table)
+        self._quotas = Quotas(client, config.counters_table)
+
+    def pass_time(self, stream: str, log: LogLine, context: Any) -> None:
+        """Lets time pass for a link. Raises Unfinished."""
+        now = self._runtime.now()
+        try:
+            link = self._commands.execute(stream, PassTime(now), self._context(log, now)).state
+        except NotFound:
+            # Its code is free already.
+            return
+        if link is not None and link.purged_at is not None:
+            self._bury(stream, link, now, context)
+
+    def _bury(self, stream: str, link: Link, now: int, context: Any) -> None:
+        def has_time() -> bool:
+            return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
+
+        tombstone = next(self._store.backward(stream, limit=1))
+        if not self._purge.trim(tombstone, has_time):
+            raise Unfinished(stream)
+        self._quotas.forget(clicks_key(stream, link.created_at))
+        if link.due is not None and link.due <= now:
+            self._purge.end(tombstone, fed(self._table.mark(GENERATIONS), [LINKS]))
+
+    def _context(self, log: LogLine, now: int) -> Context:
+        return Context(
+            actor=ACTOR,
+            now=now,
+            commit_id=self._runtime.entropy(12).hex(),
+            correlation=log.correlation,
+            tenant=None,
+        )
+
+
+def build(runtime: Runtime) -> Handler:
+    """The handler, in a given runtime."""
+    purger = Purger(runtime, settings(Settings, runtime.env))
+
+    def handler(event: Event, context: Any) -> Any:
+        log = LogLine(runtime, "shortener", context.aws_request_id)
+        log.add(records=len(event["Records"]))
+
+        def take(message: Message) -> None:
+            purger.pass_time(message.body["stream"], log, context)
+
+        with log.closing():
+            answer = consume(event, context, take)
+            failed = len(answer["batchItemFailures"])
+            log.failed = bool(failed)
+            log.count("failed_timers", failed)
+        return answer
+
+    return handler
+
+
+handler = entry(build)
