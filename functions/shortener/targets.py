@@ -12,8 +12,6 @@ from collections.abc import Collection
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import SplitResult, quote, urlsplit
 
-import idna
-
 from functions.kernel.errors import Rejected
 
 MAX_URL = 2048
@@ -102,6 +100,8 @@ def look_alike(accepted: str) -> str | None:
     host = host_of(accepted)
     if "xn--" not in host:
         return None
+    import idna
+
     return f"shows as {idna.decode(host)}, which may look like another site; it is {host}"
 
 
@@ -153,14 +153,22 @@ def _host(parts: SplitResult) -> str:
 
 def _ascii_host(name: str) -> str:
     labels = name.removesuffix(".")
+    encoded = labels if labels.isascii() and "xn--" not in labels else _encoded(labels)
+    if not re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", encoded) or len(encoded) > 253:
+        raise _refused("has a host that is no valid domain name")
+    return encoded
+
+
+def _encoded(labels: str) -> str:
+    # Few hosts need it, and every cold start would load it.
+    import idna
+
     try:
         encoded = idna.encode(labels, uts46=True).decode() if not labels.isascii() else labels
         if "xn--" in encoded:
             _refuse_mixed_scripts(idna.decode(encoded))
     except idna.IDNAError as error:
         raise _refused("has a host that is no valid domain name") from error
-    if not re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", encoded) or len(encoded) > 253:
-        raise _refused("has a host that is no valid domain name")
     return encoded
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from functions.edge.doorbells import Retries
 from functions.edge.log import LogLine
 from functions.edge.queue import Message, consume, send
 from functions.edge.runtime import Event, Handler, Runtime, entry
@@ -52,22 +51,30 @@ def build(runtime: Runtime) -> Handler:
         return Enforcer(store, table, commands, runtime.now, surroundings)
 
     def slice_of(body: Any, log: LogLine, has_time: Callable[[], bool]) -> None:
-        pass_, failures = enforcer(log), Retries(runtime, config.enforcement_queue_url, log)
+        pass_, failed = enforcer(log), []
+
+        def attempt(stream: str, hold: Callable[[], None]) -> None:
+            try:
+                hold()
+            except Exception as error:
+                log.add(error=type(error).__name__)
+                failed.append(stream)
+
         pass_.know(body.get("ban"))
         begin = Place(*body["place"]) if body.get("place") else None
-        place = pass_.go(begin, failures.attempt, has_time)
+        place = pass_.go(begin, attempt, has_time)
         log.count("held_links", pass_.held)
-        failures.close()
-        if place is not None:
-            again(body.get("ban"), place)
+        log.count("retried_links", len(failed))
+        log.failed = bool(failed)
+        following = [{"ban": body.get("ban"), "place": place}] if place else []
+        tell([*({"stream": stream} for stream in failed), *following])
 
-    def again(ban: str | None, place: Place | None) -> None:
-        body = {"ban": ban, "place": place}
-        send(runtime.client("sqs"), config.enforcement_queue_url, [body])
+    def tell(bodies: list[Any]) -> None:
+        send(runtime.client("sqs"), config.enforcement_queue_url, bodies)
 
     def daily(log: LogLine) -> None:
         if enforcer(log).know(None).bans:
-            again(None, None)
+            tell([{"ban": None}])
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "shortener", context.aws_request_id)
