@@ -11,16 +11,20 @@ from collections.abc import Mapping
 from functions.shortener.policy import Kind, Visit
 
 # Fetchers of what a message or a post shows beside a link, by the names that their operators
-# document (developers.facebook.com, api.slack.com/robots, developer.x.com, and so on).
+# document (developers.facebook.com, api.slack.com/robots, developer.x.com, and so on). The browser
+# inside an app bears the app's name as well, at its end; there somebody has followed the link.
 _PREVIEW = re.compile(
     r"facebookexternalhit|facebot|slackbot|slack-imgproxy|twitterbot|discordbot|telegrambot"
-    r"|whatsapp|linkedinbot|skypeuripreview|microsoftpreview|pinterest|redditbot|embedly|iframely"
-    r"|vkshare|viber|line-poker|mastodon|bluesky|snapchat|google-inspectiontool|applebot-extended",
+    r"|^whatsapp|linkedinbot|skypeuripreview|microsoftpreview|pinterestbot|^pinterest|redditbot"
+    r"|embedly|iframely|vkshare|^viber|line-poker|mastodon|cardyb|snap url preview"
+    r"|google-inspectiontool",
     re.IGNORECASE,
 )
+# Cubot makes telephones.
 _BOT = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|archiver|monitor|uptime|scan|curl/|wget/|python-|httpx|aiohttp"
-    r"|go-http-client|java/|okhttp|libwww|headless|phantomjs|lighthouse|feedfetcher|preview|fetch",
+    r"(?<!cu)bot\b|crawl|spider|slurp|archiver|monitor|uptime|masscan|zgrab|censys|curl/|wget/"
+    r"|python-|httpx|aiohttp|go-http-client|^java/|okhttp|libwww|headless|phantomjs|lighthouse"
+    r"|preview|fetch|googleother|meta-external|-user/",
     re.IGNORECASE,
 )
 _SYSTEMS = (
@@ -30,8 +34,12 @@ _SYSTEMS = (
     ("macos", re.compile(r"macintosh|mac os x", re.IGNORECASE)),
     ("linux", re.compile(r"linux|x11|cros", re.IGNORECASE)),
 )
-_TABLET = re.compile(r"ipad|tablet|android(?!.*mobi)", re.IGNORECASE)
+_TABLET = re.compile(r"ipad|tablet|^(?!.*mobi).*android", re.IGNORECASE)
 _MOBILE = re.compile(r"mobi|iphone|ipod", re.IGNORECASE)
+_COUNTRY = re.compile(r"[A-Z0-9]{2}")
+_LANGUAGE = re.compile(
+    r"\s*([a-z]{1,8}(?:-[a-z0-9]{1,8})*)\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*", re.ASCII
+)
 # Sec-Purpose is the Fetch standard's; the others are what older browsers send.
 _PURPOSES = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 
@@ -50,7 +58,7 @@ def visit(
         kind=_kind(method, headers, agent),
         devices=_devices(agent),
         languages=_languages(headers.get("accept-language", "")),
-        country=country if len(country) == 2 and country.isascii() else None,
+        country=country if _COUNTRY.fullmatch(country) else None,
         query=query,
         visitor=f"{address} {agent}",
     )
@@ -59,7 +67,7 @@ def visit(
 def _kind(method: str, headers: Mapping[str, str], agent: str) -> Kind:
     if method == "HEAD":
         return "head"
-    if any("pre" in headers.get(name, "") for name in _PURPOSES):
+    if any("pre" in headers.get(name, "").lower() for name in _PURPOSES):
         return "prefetch"
     if _PREVIEW.search(agent):
         return "preview"
@@ -75,13 +83,9 @@ def _devices(agent: str) -> frozenset[str]:
 
 
 def _languages(accepted: str) -> tuple[str, ...]:
-    """Language tags by weight (RFC 9110, 12.5.4), those of equal weight in their order."""
-    weighted = []
-    for part in accepted[:200].split(","):
-        tag, _, weight = part.strip().lower().partition(";q=")
-        try:
-            weighted.append((float(weight or 1), tag))
-        except ValueError:
-            continue
+    """Language tags by weight (RFC 9110, 12.5.4), those of equal weight in their order. What is not
+    a tag and its weight is left out, as is `*`."""
+    parts = (_LANGUAGE.fullmatch(part) for part in accepted[:200].lower().split(","))
+    weighted = [(float(part[2] or 1), part[1]) for part in parts if part]
     weighted.sort(key=lambda pair: -pair[0])
-    return tuple(tag for weight, tag in weighted if tag and weight > 0)
+    return tuple(tag for weight, tag in weighted if weight > 0)
