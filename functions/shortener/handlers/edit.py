@@ -1,9 +1,8 @@
-"""PATCH and DELETE /v1/links/{code}: one query and one conditional write each."""
+"""PATCH, DELETE and transfer of /v1/links/{code}: one query and one conditional write each."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from functions.edge.command import context, etag, expected_versions
 from functions.edge.http import Answer, Request, Route, http
@@ -13,16 +12,17 @@ from functions.edge.validation import parse_body, parse_query
 from functions.kernel.codec import to_json
 from functions.kernel.commands import Commands, Outcome
 from functions.kernel.dynamo import DynamoStore
-from functions.shortener import targets
+from functions.shortener.admission import Admission
 from functions.shortener.decider import (
     DECIDER,
     Command,
     DeleteLink,
     EditLink,
     Link,
+    TransferLink,
 )
 from functions.shortener.routing import stream_of
-from functions.shortener.schemas import DomainQuery, LinkPatch, link_body
+from functions.shortener.schemas import DomainQuery, LinkPatch, Transfer, link_body
 from functions.shortener.terms import kept
 
 
@@ -39,7 +39,7 @@ def build(runtime: Runtime) -> Handler:
     backoff = runtime.backoff()
     store = DynamoStore(runtime.client("dynamodb"), config.events_table, backoff)
     commands = Commands(store, DECIDER, backoff)
-    own_host = urlsplit(config.public_url).netloc
+    admission = Admission(runtime)
 
     def execute(request: Request, command: Command, payload: object) -> Outcome[Link | None]:
         code = request.path["code"]
@@ -55,9 +55,15 @@ def build(runtime: Runtime) -> Handler:
 
     def patch(request: Request) -> Answer:
         changes = parse_body(LinkPatch, request).changes()
-        hosts = {own_host, request.host}
-        new = kept(changes, lambda url, field: targets.target(url, hosts, field))
-        outcome = execute(request, EditLink(runtime.now(), new), changes)
+        new = kept(changes, admission.accept(request))
+        return show(execute(request, EditLink(runtime.now(), new), changes))
+
+    def transfer(request: Request) -> Answer:
+        owner = parse_body(Transfer, request).owner
+        admission.check_owner(request)
+        return show(execute(request, TransferLink(owner), owner))
+
+    def show(outcome: Outcome[Link | None]) -> Answer:
         assert outcome.state is not None
         body = link_body(outcome.state, outcome.version, config.public_url)
         return Answer(200, body, etag(outcome.version))
@@ -69,6 +75,7 @@ def build(runtime: Runtime) -> Handler:
     routes = {
         "PATCH /v1/links/{code}": Route(patch, "shortener:write"),
         "DELETE /v1/links/{code}": Route(delete, "shortener:write"),
+        "POST /v1/links/{code}/transfer": Route(transfer, "shortener:write"),
     }
     return http(runtime, "shortener", routes)
 
