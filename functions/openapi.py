@@ -39,6 +39,8 @@ LOCATION = "Location"
 CACHE_CONTROL = "Cache-Control"
 REQUEST_ID = "X-Request-Id"
 RETRY_AFTER = "Retry-After"
+LINK = "Link"
+NEXT_CURSOR = "X-Next-Cursor"
 
 ABOUT = """\
 Errors are `application/problem+json` (RFC 9457); `type` is stable, `errors` names fields.
@@ -67,8 +69,9 @@ class Answer(NamedTuple):
 
 class Operation(NamedTuple):
     """What one route takes and answers, beyond what the edge does for all: `command` takes an
-    Idempotency-Key, `conditional` an If-Match. `scope` of None is public. `form` is a body that a
-    browser sends, which the capability reads itself."""
+    Idempotency-Key, `batch` one for many commands whose outcomes it answers, `conditional` an
+    If-Match. `scope` of None is public. `form` is a body that a browser sends, which the capability
+    reads itself."""
 
     id: str
     summary: str
@@ -79,6 +82,7 @@ class Operation(NamedTuple):
     form: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     command: bool = False
+    batch: bool = False
     conditional: bool = False
 
 
@@ -170,7 +174,8 @@ ON_BODY: Kinds = {
     422: ("invalid",),
 }
 ON_QUERY: Kinds = {422: ("invalid",)}
-ON_COMMAND: Kinds = {400: ("bad_idempotency_key",), 422: ("idempotency_key_reused",)}
+ON_KEY: Kinds = {400: ("bad_idempotency_key",)}
+ON_COMMAND: Kinds = {422: ("idempotency_key_reused",)}
 ON_CONDITION: Kinds = {412: ("version_mismatch",), 428: ("if_match_required",)}
 
 GATEWAY = {413, 429, 500, 503}
@@ -218,6 +223,14 @@ HEADERS: Json = {
         "required": True,
         "schema": {"type": "string"},
     },
+    LINK: {
+        "description": "The next page, as rel=next; absent on the last.",
+        "schema": {"type": "string"},
+    },
+    NEXT_CURSOR: {
+        "description": "The next page's cursor; absent on the last.",
+        "schema": {"type": "string"},
+    },
     REQUEST_ID: {
         "description": "Names this request in the logs; the gateway's own answers lack it.",
         "schema": {"type": "string"},
@@ -233,6 +246,7 @@ def problems_of(operation: Operation) -> dict[int, list[str]]:
         (ON_SCOPE, operation.scope is not None),
         (ON_BODY, operation.body is not None),
         (ON_QUERY, operation.query is not None),
+        (ON_KEY, operation.command or operation.batch),
         (ON_COMMAND, operation.command),
         (ON_CONDITION, operation.conditional),
         (operation.problems, True),
@@ -302,7 +316,7 @@ def _operation(
             *_path_parameters(path, capability),
             *(parts.query(operation.query) if operation.query else ()),
             *([IF_MATCH] if operation.conditional else ()),
-            *([IDEMPOTENCY_KEY] if operation.command else ()),
+            *([IDEMPOTENCY_KEY] if operation.command or operation.batch else ()),
             CORRELATION,
         ],
     }

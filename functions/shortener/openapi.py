@@ -11,27 +11,36 @@ import functions.shortener
 from functions.openapi import (
     CACHE_CONTROL,
     ETAG,
+    LINK,
     LOCATION,
+    NEXT_CURSOR,
     RETRY_AFTER,
     Answer,
     Capability,
+    FieldError,
     Json,
     Operation,
     history,
 )
 from functions.shortener.decider import Standing
 from functions.shortener.events import CODEC
+from functions.shortener.exporting import FORMATS
+from functions.shortener.handlers.qr import MEDIA
 from functions.shortener.pages import HTML
 from functions.shortener.schemas import (
     CODE,
     DomainQuery,
+    ExportQuery,
     HistoryQuery,
     LinkPatch,
     LinkQuery,
+    ListQuery,
     NewLink,
-    PageQuery,
+    NewLinks,
+    QrQuery,
     RedirectStatus,
     Rule,
+    Transfer,
 )
 
 READ, WRITE = "shortener:read", "shortener:write"
@@ -96,6 +105,43 @@ class Concluded(BaseModel):
     problem: Json | None = None
 
 
+class CreatedItem(BaseModel):
+    """A link of many: 201 when it is new or was when the request first came, 200 when you had it
+    already."""
+
+    index: int
+    status: Literal[200, 201]
+    repeated: bool
+    link: Link
+
+
+class ItemProblem(BaseModel):
+    """What stood in the way of one link of many."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+class FailedItem(BaseModel):
+    """A link of many that there is not; after a 503 send it again."""
+
+    index: int
+    status: Annotated[int, Field(ge=400)]
+    problem: ItemProblem
+
+
+class Outcomes(BaseModel):
+    """What became of each link, in their order."""
+
+    items: list[CreatedItem | FailedItem]
+    created: int
+    existing: int
+    failed: int
+
+
 class LinkPage(BaseModel):
     """A page of links, newest first; `next_cursor` is null on the last."""
 
@@ -150,6 +196,15 @@ SHORTENER = Capability(
             },
             problems={409: ("alias_taken", "conflict")},
         ),
+        "POST /v1/links/bulk": Operation(
+            id="createLinks",
+            summary="Give out codes for up to 500 URLs, in at most 1 MB; each link for itself. The"
+            " Idempotency-Key of one without its own is the request's, a dot and its index.",
+            scope=WRITE,
+            body=NewLinks,
+            batch=True,
+            answers={200: Answer("What became of each.", Outcomes)},
+        ),
         "GET /v1/commands/{id}": Operation(
             id="getCommand",
             summary="What became of a create that was accepted while the store was down.",
@@ -162,10 +217,25 @@ SHORTENER = Capability(
         ),
         "GET /v1/links": Operation(
             id="listLinks",
-            summary="Your links, newest first.",
+            summary="Your links, newest first. With a filter a page may be short, even empty, and"
+            " not the last: one request looks at 1,000 links at most.",
             scope=READ,
-            query=PageQuery,
+            query=ListQuery,
             answers={200: Answer("A page of links.", LinkPage)},
+            problems={400: ("bad_cursor",)},
+        ),
+        "GET /v1/links/export": Operation(
+            id="exportLinks",
+            summary="Your links as a file, a thousand at a time: CSV, or a line of JSON each.",
+            scope=READ,
+            query=ExportQuery,
+            answers={
+                200: Answer(
+                    "A page of links.",
+                    headers=(LINK, NEXT_CURSOR),
+                    media=tuple(each.media for each in FORMATS.values()),
+                )
+            },
             problems={400: ("bad_cursor",)},
         ),
         "GET /v1/links/{code}": Operation(
@@ -204,6 +274,27 @@ SHORTENER = Capability(
             conditional=True,
             answers={204: Answer("It is gone.")},
             problems=CHANGED,
+        ),
+        "POST /v1/links/{code}/transfer": Operation(
+            id="transferLink",
+            summary="Give the link to another user of your tenant; you have it no longer then.",
+            scope=WRITE,
+            body=Transfer,
+            query=DomainQuery,
+            command=True,
+            conditional=True,
+            answers={200: Answer("The link, which is theirs now.", Link, (ETAG,))},
+            problems=CHANGED,
+        ),
+        "GET /{code}/qr": Operation(
+            id="drawLink",
+            summary="The short URL as a QR code.",
+            query=QrQuery,
+            answers={
+                200: Answer("The picture.", headers=(CACHE_CONTROL,), media=tuple(MEDIA.values())),
+                304: Answer("You have it, says If-None-Match.", headers=(CACHE_CONTROL,)),
+            },
+            problems={404: ("unknown_link",), 410: ("link_gone", "link_banned")},
         ),
         "GET /{code}": Operation(
             id="followLink",

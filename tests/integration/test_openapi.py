@@ -35,6 +35,7 @@ from functions.shortener.decider import (
     stream_id,
 )
 from functions.shortener.openapi import READ, SHORTENER, WRITE
+from functions.shortener.schemas import NewLinks, Transfer
 from tests.support.deployment import routes_of
 from tests.support.handlers import ROOT
 from tests.support.http_api import Response
@@ -134,7 +135,7 @@ class Contract:
         response = self._resolved(responses[str(answer.status)])
         media = answer.headers.get("content-type")
         structured = media in (JSON, PROBLEM_JSON)
-        body = answer.json() if answer.body and structured else answer.text or None
+        body = answer.json() if answer.body and structured else answer.body or None
         self._check_headers(response["headers"], answer)
         if method != "HEAD":
             content = response.get("content", {})
@@ -203,13 +204,16 @@ class Walk:
         if operation.body is not None:
             self.bodies(key, whole)
         if operation.query is not None:
-            self.ask(key, 422, "invalid", code=LIVE, query={"nonsense": "1"})
+            self.ask(key, 422, "invalid", code=LIVE, query={"nonsense": "1"}, **whole)
         if operation.conditional:
             stale = {**whole, "headers": {"if-match": '"99"'}}
             self.ask(key, 412, "version_mismatch", code=LIVE, **stale)
             self.ask(key, 428, "if_match_required", code=LIVE, **{**whole, "headers": {}})
+        if operation.command or operation.batch:
+            spaced = {**whole["headers"], "idempotency-key": "a b"}
+            self.ask(key, 400, "bad_idempotency_key", code=LIVE, **{**whole, "headers": spaced})
         if operation.command:
-            self.commands(key, whole)
+            self.conflicts(key, whole)
         self.failures(key, whole)
 
     def bodies(self, key: str, whole: Json) -> None:
@@ -218,17 +222,15 @@ class Walk:
         for status, kind, body in (
             (400, "bad_json", b"{"),
             (400, "bad_body", b"\xff"),
-            (413, "too_large", b" " * 70_000),
+            (413, "too_large", b" " * 1_100_000),
             (422, "invalid", b'{"nonsense": 1}'),
         ):
             self.ask(key, status, kind, code=LIVE, body=body, headers=typed)
         plain = {**typed, "content-type": "text/plain"}
         self.ask(key, 415, "unsupported_media_type", code=LIVE, body="{}", headers=plain)
 
-    def commands(self, key: str, whole: Json) -> None:
-        """Idempotency keys that cannot be taken, and writers that always win."""
-        spaced = {**whole["headers"], "idempotency-key": "a b"}
-        self.ask(key, 400, "bad_idempotency_key", code=LIVE, **{**whole, "headers": spaced})
+    def conflicts(self, key: str, whole: Json) -> None:
+        """Writers that always win."""
         self.stack.faults.conflict("PutItem", times=100)
         self.ask(key, 409, "conflict", code=LIVE, **whole)
         self.stack.faults.clear()
@@ -248,13 +250,18 @@ class Walk:
         """A request that only what surrounds it can spoil."""
         whole: Json = {"headers": {"if-match": "*"} if operation.conditional else {}}
         if operation.body is not None:
-            whole["json"] = {"long_url": "https://example.com/other"}
+            whole["json"] = WHOLE.get(operation.body, NEW)
         return whole
 
 
+NEW = {"long_url": "https://example.com/other"}
+WHOLE: dict[type, Json] = {NewLinks: {"links": [NEW]}, Transfer: {"owner": "bob"}}
+"""Bodies that are right; NEW is, unless its schema is named here."""
 CREATE, LIST, GET = "POST /v1/links", "GET /v1/links", "GET /v1/links/{code}"
 STATUS = "GET /v1/commands/{id}"
 HISTORY, EDIT, DELETE = f"{GET}/history", "PATCH /v1/links/{code}", "DELETE /v1/links/{code}"
+BULK, EXPORT, TRANSFER = f"{CREATE}/bulk", f"{LIST}/export", f"{CREATE}/{{code}}/transfer"
+QR = "GET /{code}/qr"
 FOLLOW, PEEK, UNLOCK = "GET /{code}", "HEAD /{code}", "POST /{code}"
 PERSON = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0"}
 LIVE, GONE, UNKNOWN = "live", "gone", "unknown"
@@ -271,6 +278,32 @@ def create_and_repeat(walk: Walk) -> None:
     walk.ask(CREATE, 201, json={**body, "alias": "once"}, headers=headers)
     other = {**body, "alias": "once", "redirect_status": 301}
     walk.ask(CREATE, 422, "idempotency_key_reused", json=other, headers=headers)
+
+
+def create_many(walk: Walk) -> None:
+    good = {"long_url": TARGET, "alias": "one-of-many", "idempotency_key": "one"}
+    links = [good, good, {"long_url": TARGET}, {"long_url": "ftp://x"}, {"alias": LIVE}, None]
+    walk.ask(BULK, 200, json={"links": links})
+
+
+def give_away(walk: Walk) -> None:
+    once = {"if-match": "*", "idempotency-key": "t"}
+    walk.create("given")
+    walk.ask(TRANSFER, 200, code="given", json={"owner": "bob"}, headers=once)
+    reused = "idempotency_key_reused"
+    walk.ask(TRANSFER, 422, reused, code="given", json={"owner": "carol"}, headers=once)
+    for status, kind, code in ((410, "gone", GONE), (404, "not_found", "given")):
+        sent = {"headers": {"if-match": "*"}, "json": {"owner": "bob"}}
+        walk.ask(TRANSFER, status, kind, code=code, **sent)
+
+
+def draw(walk: Walk) -> None:
+    picture = walk.ask(QR, 200, code=LIVE)
+    walk.ask(QR, 200, code=LIVE, query={"format": "png"})
+    walk.ask(QR, 304, code=LIVE, headers={"if-none-match": picture.headers["etag"]})
+    walk.ask(QR, 404, "unknown_link", code=UNKNOWN)
+    walk.ask(QR, 410, "link_gone", code=GONE)
+    walk.ask(QR, 410, "link_banned", code="banned")
 
 
 def create_while_the_store_is_down(walk: Walk) -> None:
@@ -311,7 +344,11 @@ def read_back(walk: Walk) -> None:
     walk.ask(GET, 410, "gone", code=GONE)
     walk.ask(GET, 404, "not_found", code=UNKNOWN)
     walk.ask(LIST, 200, query={"limit": "1"})
+    walk.ask(LIST, 200, query={"state": "active", "q": "one"})
     walk.ask(LIST, 400, "bad_cursor", query={"cursor": "forged"})
+    for form in ("csv", "ndjson"):
+        walk.ask(EXPORT, 200, query={"format": form, "limit": "1"})
+    walk.ask(EXPORT, 400, "bad_cursor", query={"cursor": "forged"})
     walk.ask(HISTORY, 200, code=LIVE)
     walk.ask(HISTORY, 200, code=GONE, query={"limit": "1"})
     walk.ask(HISTORY, 400, "bad_cursor", code=LIVE, query={"cursor": "forged"})
@@ -336,7 +373,7 @@ def visit_closed_links(walk: Walk) -> None:
         walk.ask(key, 404, "unknown_link", code=UNKNOWN, **sent)
         walk.ask(key, 404, "link_not_yet", code="early", **sent)
         walk.ask(key, 410, "link_banned", code="banned", **sent)
-        walk.ask(key, 410, "link_gone", code=LIVE, **sent)
+        walk.ask(key, 410, "link_gone", code=GONE, **sent)
     walk.ask(FOLLOW, 200, code="locked", headers=PERSON)
     walk.ask(PEEK, 200, code="locked")
     walk.create("reported")
@@ -377,7 +414,10 @@ def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: 
     create_and_repeat(walk)
     create_while_the_store_is_down(walk)
     edit_and_delete(walk)
+    create_many(walk)
+    give_away(walk)
     read_back(walk)
+    draw(walk)
     for key, operation in SHORTENER.operations.items():
         walk.edges(key, operation)
     assert walk.contract.seen == {
