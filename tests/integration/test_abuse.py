@@ -99,6 +99,20 @@ def test_a_bad_field_is_refused(stack: Stack, field: str, body: dict[str, Any]) 
     refused(stack, field, json={"long_url": GOOD, **body})
 
 
+def test_among_many_links_each_bad_one_is_refused(stack: Stack) -> None:
+    hostile = [("long_url", {"long_url": url}) for url in URLS.values()]
+    faulty = [(field, {"long_url": GOOD, **body}) for field, body in FIELDS.values()]
+    links = [link for _, link in (*hostile, *faulty)]
+    answer = stack.request("POST", "/v1/links/bulk", user="mallory", json={"links": links})
+    problems = [item["problem"] for item in answer.json()["items"]]
+    assert [[error["field"] for error in problem["errors"]] for problem in problems] == [
+        [field] for field, _ in (*hostile, *faulty)
+    ]
+    assert {problem["status"] for problem in problems} == {422}
+    table = stack.functions["ShortenerBulk"].env["EVENTS_TABLE"]
+    assert stack.client("dynamodb").scan(TableName=table)["Count"] == 0
+
+
 @pytest.mark.parametrize(("status", "body"), BODIES.values(), ids=BODIES.keys())
 def test_a_body_that_is_no_request_is_refused(stack: Stack, status: int, body: str) -> None:
     headers = {"content-type": "application/json"}
