@@ -22,11 +22,14 @@ from functions.openapi import (
     Operation,
     history,
 )
+from functions.shortener.bans import BanKind
 from functions.shortener.decider import Standing
 from functions.shortener.events import CODEC
 from functions.shortener.exporting import FORMATS
 from functions.shortener.handlers.qr import MEDIA
+from functions.shortener.moderation import NewBan, NewDomain, NewReport, NewStanding
 from functions.shortener.pages import HTML
+from functions.shortener.reports import Reason
 from functions.shortener.schemas import (
     CODE,
     DomainQuery,
@@ -37,13 +40,14 @@ from functions.shortener.schemas import (
     ListQuery,
     NewLink,
     NewLinks,
+    PageQuery,
     QrQuery,
     RedirectStatus,
     Rule,
     Transfer,
 )
 
-READ, WRITE = "shortener:read", "shortener:write"
+READ, WRITE, OPS = "shortener:read", "shortener:write", "ops"
 
 
 class Warning(BaseModel):
@@ -149,6 +153,57 @@ class LinkPage(BaseModel):
     next_cursor: str | None
 
 
+class Ban(BaseModel):
+    """A ban in force, over an owner or over a host and all below it."""
+
+    kind: BanKind
+    value: str
+    reason: str
+    imposed_at: datetime
+
+
+class BanPage(BaseModel):
+    """A page of bans; `next_cursor` is null on the last."""
+
+    items: list[Ban]
+    next_cursor: str | None
+
+
+class Report(BaseModel):
+    """What somebody told of a link. `comment` is as it was given: show it as text alone."""
+
+    domain: str
+    code: str
+    reason: Reason
+    reported_at: datetime
+    comment: str | None = None
+
+
+class ReportPage(BaseModel):
+    """A page of reports, newest first; `next_cursor` is null on the last."""
+
+    items: list[Report]
+    next_cursor: str | None
+
+
+class CustomDomain(BaseModel):
+    """A domain and whose it is."""
+
+    host: str
+    owner: str
+    claimed_at: datetime
+
+
+class CustomDomains(BaseModel):
+    """All domains that there are to see, by name."""
+
+    items: list[CustomDomain]
+
+
+class Received(BaseModel):
+    """Nothing: the answer is the same whether or not there is such a link."""
+
+
 History = history("History", *CODEC.types.values())
 
 THIS = {"code": "$response.body#/code"}
@@ -170,6 +225,7 @@ PAGE = Answer("A page: for people, asking for the password, a preview or a warni
 FOLLOWED = {200: PAGE, **REDIRECTS}
 UNLESS_OPEN = {404: ("unknown_link", "link_not_yet"), 410: ("link_gone", "link_banned")}
 CHANGED = {404: ("not_found",), 409: ("conflict",), 410: ("gone",)}
+BY_OWNER = {403: ("owner_banned",)}
 
 SHORTENER = Capability(
     name="shortener",
@@ -177,6 +233,9 @@ SHORTENER = Capability(
     parameters={
         "code": {"schema": {"type": "string", "pattern": CODE}},
         "id": {"schema": {"type": "string"}},
+        "kind": {"schema": {"type": "string", "enum": ["owner", "host"]}},
+        "value": {"schema": {"type": "string", "minLength": 1, "maxLength": 253}},
+        "host": {"schema": {"type": "string", "minLength": 1, "maxLength": 253}},
     },
     operations={
         "POST /v1/links": Operation(
@@ -194,7 +253,7 @@ SHORTENER = Capability(
                     (LOCATION, RETRY_AFTER),
                 ),
             },
-            problems={409: ("alias_taken", "conflict")},
+            problems={**BY_OWNER, 409: ("alias_taken", "conflict")},
         ),
         "POST /v1/links/bulk": Operation(
             id="createLinks",
@@ -263,7 +322,7 @@ SHORTENER = Capability(
             command=True,
             conditional=True,
             answers={200: Answer("The link as it is now.", Link, (ETAG,))},
-            problems=CHANGED,
+            problems={**BY_OWNER, **CHANGED},
         ),
         "DELETE /v1/links/{code}": Operation(
             id="deleteLink",
@@ -284,7 +343,80 @@ SHORTENER = Capability(
             command=True,
             conditional=True,
             answers={200: Answer("The link, which is theirs now.", Link, (ETAG,))},
+            problems={**BY_OWNER, **CHANGED},
+        ),
+        "PUT /v1/links/{code}/standing": Operation(
+            id="moderateLink",
+            summary="Quarantine a link, ban it, or put it up again.",
+            scope=OPS,
+            body=NewStanding,
+            query=DomainQuery,
+            command=True,
+            answers={200: Answer("The link as it is now.", Link, (ETAG,))},
             problems=CHANGED,
+        ),
+        "POST /v1/bans": Operation(
+            id="imposeBan",
+            summary="Ban an owner, or a host and all below it; links follow within two minutes.",
+            scope=OPS,
+            body=NewBan,
+            command=True,
+            answers={200: Answer("The ban, in force.", Ban)},
+            problems={409: ("conflict",)},
+        ),
+        "GET /v1/bans": Operation(
+            id="listBans",
+            summary="The bans in force.",
+            scope=OPS,
+            query=PageQuery,
+            answers={200: Answer("A page of bans.", BanPage)},
+            problems={400: ("bad_cursor",)},
+        ),
+        "DELETE /v1/bans/{kind}/{value}": Operation(
+            id="liftBan",
+            summary="End a ban; links that only it took down are put up again.",
+            scope=OPS,
+            command=True,
+            answers={204: Answer("It is over.")},
+            problems={404: ("not_found",), 409: ("conflict",), 422: ("invalid",)},
+        ),
+        "POST /v1/reports": Operation(
+            id="reportLink",
+            summary="Tell of a link that does harm, by its short URL or its code.",
+            body=NewReport,
+            answers={202: Answer("Received.", Received)},
+            problems={409: ("conflict",)},
+        ),
+        "GET /v1/reports": Operation(
+            id="listReports",
+            summary="What was told of links, newest first.",
+            scope=OPS,
+            query=PageQuery,
+            answers={200: Answer("A page of reports.", ReportPage)},
+            problems={400: ("bad_cursor",)},
+        ),
+        "PUT /v1/domains/{host}": Operation(
+            id="claimDomain",
+            summary="Say whose a custom domain is.",
+            scope=OPS,
+            body=NewDomain,
+            command=True,
+            answers={200: Answer("The domain and its owner.", CustomDomain)},
+            problems={409: ("domain_taken", "conflict")},
+        ),
+        "GET /v1/domains": Operation(
+            id="listDomains",
+            summary="Your custom domains; with the scope ops everybody's.",
+            scope=READ,
+            answers={200: Answer("The domains.", CustomDomains)},
+        ),
+        "DELETE /v1/domains/{host}": Operation(
+            id="releaseDomain",
+            summary="Take a domain from its owner; links that are on it stay.",
+            scope=OPS,
+            command=True,
+            answers={204: Answer("It is nobody's.")},
+            problems={404: ("not_found",), 409: ("conflict",), 422: ("invalid",)},
         ),
         "GET /{code}/qr": Operation(
             id="drawLink",

@@ -34,7 +34,8 @@ from functions.shortener.decider import (
     Standing,
     stream_id,
 )
-from functions.shortener.openapi import READ, SHORTENER, WRITE
+from functions.shortener.moderation import NewBan, NewDomain, NewReport, NewStanding
+from functions.shortener.openapi import OPS, READ, SHORTENER, WRITE
 from functions.shortener.schemas import NewLinks, Transfer
 from tests.support.deployment import routes_of
 from tests.support.handlers import ROOT
@@ -175,12 +176,14 @@ class Walk:
         self.stack = stack
 
     def ask(
-        self, key: str, status: int, kind: str = "", *, code: str = "", **sent: Any
+        self, key: str, status: int, kind: str = "", *, code: str = "", host: str = "", **sent: Any
     ) -> Response:
-        """One request to a route; `code` goes into its path."""
+        """One request to a route; `code` and `host` go into its path."""
         method, path = key.split(" ")
-        target = path.replace("{code}", code).replace("{id}", self.ticket)
-        answer = self.stack.request(method, target, **{"user": OWNER, **sent})
+        host = host or (FREE if method == "PUT" else HELD)
+        target = path.replace("{code}", code).replace("{id}", self.ticket).replace("{host}", host)
+        target = target.replace("{kind}", "host").replace("{value}", host)
+        answer = self.stack.request(method, target, **{"user": OWNER, "claims": ALL, **sent})
         assert answer.status == status, (key, answer.text)
         if kind and method != "HEAD":
             assert answer.json()["type"] == f"urn:millrace:problem:{kind}"
@@ -255,7 +258,17 @@ class Walk:
 
 
 NEW = {"long_url": "https://example.com/other"}
-WHOLE: dict[type, Json] = {NewLinks: {"links": [NEW]}, Transfer: {"owner": "bob"}}
+HELD, FREE = "held.example", "free.example"
+"""A host that is banned and claimed, and one that is neither."""
+ALL = {"custom:scopes": f"{READ} {WRITE} {OPS}"}
+WHOLE: dict[type, Json] = {
+    NewLinks: {"links": [NEW]},
+    Transfer: {"owner": "bob"},
+    NewStanding: {"standing": "quarantined"},
+    NewBan: {"kind": "host", "value": FREE, "reason": "spam"},
+    NewDomain: {"owner": "bob"},
+    NewReport: {"code": "live", "reason": "spam"},
+}
 """Bodies that are right; NEW is, unless its schema is named here."""
 CREATE, LIST, GET = "POST /v1/links", "GET /v1/links", "GET /v1/links/{code}"
 STATUS = "GET /v1/commands/{id}"
@@ -401,6 +414,62 @@ def ban(stack: Stack, code: str, standing: Standing = "banned") -> None:
     )
 
 
+def moderate(walk: Walk) -> None:
+    """Standings, bans, reports and domains; leaves HELD banned and claimed."""
+    standing, quarantined = "PUT /v1/links/{code}/standing", WHOLE[NewStanding]
+    key = {"idempotency-key": "m"}
+    walk.ask(standing, 200, code=LIVE, json={"standing": "banned"}, headers=key)
+    reused = "idempotency_key_reused"
+    walk.ask(standing, 422, reused, code=LIVE, json=quarantined, headers=key)
+    walk.ask(standing, 200, code=LIVE, json={"standing": "clear"})
+    walk.ask(standing, 404, "not_found", code=UNKNOWN, json=quarantined)
+    walk.ask(standing, 410, "gone", code=GONE, json=quarantined)
+    impose, lift, held = "POST /v1/bans", "DELETE /v1/bans/{kind}/{value}", WHOLE[NewBan]
+    held = {**held, "value": HELD}
+    walk.ask(impose, 200, json=held, headers=key)
+    walk.ask(impose, 422, reused, json={**held, "reason": "other"}, headers=key)
+    walk.ask(lift, 422, reused, headers=key)
+    walk.ask(lift, 204)
+    walk.ask(lift, 404, "not_found", host=FREE)
+    walk.ask(lift, 422, "invalid", host="a b")
+    walk.ask(impose, 200, json=held)
+    claim, release = "PUT /v1/domains/{host}", "DELETE /v1/domains/{host}"
+    owner, other = {"owner": OWNER}, WHOLE[NewDomain]
+    walk.ask(claim, 200, host=HELD, json=owner, headers=key)
+    walk.ask(claim, 422, reused, host=HELD, json=other, headers=key)
+    walk.ask(claim, 409, "domain_taken", host=HELD, json=other)
+    walk.ask(release, 422, reused, headers=key)
+    walk.ask(release, 204)
+    walk.ask(release, 404, "not_found", host=FREE)
+    walk.ask(release, 422, "invalid", host="a b")
+    walk.ask(claim, 200, host=HELD, json=owner)
+    walk.ask("POST /v1/reports", 202, json={"code": LIVE, "reason": "spam", "comment": "!"})
+    walk.stack.faults.conflict("PutItem", times=100)
+    walk.ask("POST /v1/reports", 409, "conflict", json={"code": "to-301", "reason": "spam"})
+    walk.stack.faults.clear()
+    walk.stack.drain()
+    for route in ("GET /v1/bans", "GET /v1/reports"):
+        walk.ask(route, 200)
+        walk.ask(route, 400, "bad_cursor", query={"cursor": "forged"})
+    walk.ask("GET /v1/domains", 200)
+
+
+def be_banned(walk: Walk) -> None:
+    """What an owner who is banned gets; the ban is lifted again."""
+    ban = {"kind": "owner", "value": OWNER, "reason": "spam"}
+    walk.ask("POST /v1/bans", 200, json=ban)
+    walk.stack.drain(wait=False)
+    walk.stack.advance(5)
+    headers = {"if-match": "*"}
+    walk.ask(CREATE, 403, "owner_banned", json=NEW)
+    walk.ask(EDIT, 403, "owner_banned", code=LIVE, json=NEW, headers=headers)
+    transfer = "POST /v1/links/{code}/transfer"
+    walk.ask(transfer, 403, "owner_banned", code=LIVE, json={"owner": "bob"}, headers=headers)
+    walk.stack.request("DELETE", f"/v1/bans/owner/{OWNER}", user=OWNER, claims=ALL)
+    walk.stack.drain()
+    walk.stack.advance(5)
+
+
 def documented(operation: Operation) -> set[tuple[int, str]]:
     """The statuses that an operation may answer with, and the problems under each."""
     refusals = {
@@ -418,6 +487,8 @@ def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: 
     give_away(walk)
     read_back(walk)
     draw(walk)
+    moderate(walk)
+    be_banned(walk)
     for key, operation in SHORTENER.operations.items():
         walk.edges(key, operation)
     assert walk.contract.seen == {
