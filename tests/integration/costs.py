@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from functions.edge.settings import settings
 from functions.kernel.replay import RETIRED_MS, Replay
 from functions.shortener.projecting import KINDS, Settings, projection
+from tests.integration.moderation_costs import Moderators
 from tests.support.handlers import ROOT
 from tests.support.meter import Bill
 from tests.support.pump import Stack
@@ -44,7 +45,7 @@ def url(length: int) -> str:
 def shortener(stack: Stack) -> list[Priced]:
     """The shortener's bills, on warm containers."""
     links = Links(stack)
-    links.create(url(50))
+    links.edit(links.create(url(50)), 1)
     priced = [
         links.priced(f"create, URL of {size:,} bytes", lambda size=size: links.create(url(size)))  # type: ignore[misc]
         for size in (100, 480, 500, 2048)
@@ -82,6 +83,25 @@ def shortener(stack: Stack) -> list[Priced]:
     priced.append(links.priced("replay of 25 links", lambda: replay(stack)))
     stack.advance(RETIRED_MS / 1000)
     priced.append(links.priced("sweep that drops the retired rows", links.sweep))
+    priced += Moderators(stack).bills(links.priced)
+    priced += many_links(stack, links)
+    return priced
+
+
+def many_links(stack: Stack, links: Links) -> list[Priced]:
+    """The bills of what is done to many links at once, and to one once in its life."""
+    links.many(1)
+    priced = [
+        links.priced("bulk create of 100", lambda: links.many(100)),
+        links.priced("bulk create of 100, again (dedupe)", lambda: links.many(100)),
+    ]
+    stack.drain()
+    priced += [
+        links.priced("filtered list, no link fits", lambda: links.get("?tag=none")),
+        links.priced("export of all links", lambda: links.get("export")),
+        links.priced("QR code", lambda: links.draw(links.codes[0])),
+        links.priced("transfer", lambda: links.give(links.codes[0])),
+    ]
     return priced
 
 
@@ -124,6 +144,17 @@ class Links:
     def taken(self, alias: str) -> None:
         self._ask("POST", "", 409, json={"long_url": url(100), "alias": alias})
 
+    def many(self, count: int) -> None:
+        body = {"links": [{"long_url": url(200 + count + number)} for number in range(count)]}
+        assert self._ask("POST", "/bulk", 200, json=body)["failed"] == 0
+
+    def give(self, code: str) -> None:
+        sent = {"json": {"owner": "another"}, "headers": {"if-match": "*"}}
+        self._ask("POST", f"/{code}/transfer", 200, **sent)
+
+    def draw(self, code: str) -> None:
+        assert self._stack.request("GET", f"/{code}/qr").status == 200
+
     def get(self, path: str) -> None:
         self._ask("GET", path if path.startswith("?") else f"/{path}", 200)
 
@@ -145,7 +176,8 @@ class Links:
         pairs = dict(pair.split("=") for pair in query.split("&") if pair)
         answer = self._stack.request(method, f"/v1/links{path}", user=OWNER, query=pairs, **rest)
         assert answer.status == status, answer.text
-        return answer.json() if answer.body else None
+        structured = answer.headers.get("content-type") == "application/json"
+        return answer.json() if structured else None
 
 
 def line(bill: Bill) -> Priced:

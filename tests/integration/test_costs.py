@@ -43,6 +43,12 @@ def test_costs_are_as_published(
         ("edit", "1 Query + 1 PutItem", 1, 1),
         ("edit, after 100 edits", "1 Query + 1 PutItem", 1, 1),
         ("list of 20", "1 Query", 2, 0),
+        # The directory is read once per container and 5 s, its generations once per 10 s.
+        ("create, 5 s after the directory was read", "1 Query + 1 PutItem", 0.5, 1),
+        ("create, 10 s after", "1 GetItem + 1 Query + 1 PutItem", 1.5, 1),
+        ("standing of a link", "1 Query + 1 PutItem", 1, 1),
+        ("report", "1 Query + 1 PutItem", 0.5, 1),
+        ("report, unknown code", "1 Query", 0.5, 0),
     ],
 )
 def test_costs_are_the_fewest_calls_there_are(
