@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from functions.kernel.errors import NotFound
 from functions.kernel.store import Commit, EventStore, Stream
 
 
@@ -11,7 +12,8 @@ def version_at(store: EventStore, current: Stream[Any], moment: int) -> int:
     """The version that a stream had at `moment`, epoch milliseconds; 0 before its first commit.
 
     Recorded times never decrease along a stream, so this bisects on the commits' places: one
-    query per halving of the history, none if nothing has changed since.
+    query per halving of the history, none if nothing has changed since. Raises NotFound where the
+    moment lies in what a purge took.
     """
     if moment >= current.at:
         return current.version
@@ -20,6 +22,8 @@ def version_at(store: EventStore, current: Stream[Any], moment: int) -> int:
     while low < high:
         middle = (low + high) // 2
         commit = _covering(store, current.id, middle)
+        if commit.after <= middle:
+            commit = _beside_the_hole(store, commit, middle, moment)
         if commit.metadata.at <= moment:
             low = commit.after
         else:
@@ -29,3 +33,11 @@ def version_at(store: EventStore, current: Stream[Any], moment: int) -> int:
 
 def _covering(store: EventStore, stream: str, place: int) -> Commit:
     return next(store.backward(stream, before=place + 1, limit=1))
+
+
+def _beside_the_hole(store: EventStore, below: Commit, place: int, moment: int) -> Commit:
+    """Of the commits around a place that is purged, the one that still tells about the moment."""
+    [above], _ = store.forward(below.stream, after=place, limit=1)
+    if below.metadata.at <= moment < above.metadata.at:
+        raise NotFound(f"{below.stream} was purged of what it was at {moment}")
+    return above if above.metadata.at <= moment else below

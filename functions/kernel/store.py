@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from functions.kernel.codec import from_data, to_data, to_json
 from functions.kernel.decider import Decider
-from functions.kernel.errors import CommitTooLarge, Unreadable
+from functions.kernel.errors import CommitTooLarge, NotFound, Unreadable
 
 S = TypeVar("S")
 
@@ -113,12 +113,15 @@ def load(
     """The stream now, or as it was at `version` (events after the wanted change).
 
     One backward query that stops at the newest usable snapshot, however long the history is.
-    A version that does not exist yet gives the newest one; compare `version` in the answer.
+    A version that does not exist yet gives the newest one, and one that a purge took may give the
+    one before; compare `version` in the answer. Raises NotFound where a purge took what led to it.
     """
     pending: list[Commit] = []
     for commit in store.backward(
         stream, before=version, limit=decider.snapshot_every, consistent=consistent
     ):
+        if pending and commit.after != pending[-1].before:
+            raise NotFound(f"{stream} was purged of what led to event {pending[-1].before}")
         pending.append(commit)
         if commit.before == 0 or _usable(commit, version):
             return replay(decider, pending[::-1], version)
