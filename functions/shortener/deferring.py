@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from functions.edge.cursor import Cursors
-from functions.edge.identity import Identity
-from functions.edge.problem import Problem
 from functions.kernel.codec import from_data, to_data
 from functions.kernel.commands import Context
-from functions.kernel.errors import NotFound
 from functions.kernel.ring import Signature
 from functions.shortener.events import Terms
 from functions.shortener.issuing import Wish
-
-RETRY_SECONDS = "5"
-"""When to ask again what became of it."""
 
 
 class Deferred(NamedTuple):
@@ -71,17 +64,3 @@ def unpacked(message: dict[str, Any]) -> Deferred:
         signature=message["signature"] and Signature(*map(bytes.fromhex, message["signature"])),
     )
     return Deferred(wish, context, message["tried"])
-
-
-def status_path(cursors: Cursors, caller: Identity, command: str) -> str:
-    """Where this caller, and nobody else, may ask for a command that was accepted."""
-    return f"/v1/commands/{cursors.make(command, 'command', caller.tenant, caller.user)}"
-
-
-def read_ticket(cursors: Cursors, caller: Identity, ticket: str) -> str:
-    """The command's id from the end of such a path. Raises NotFound for one not made for him."""
-    try:
-        command: str = cursors.read(ticket, "command", caller.tenant, caller.user)
-    except Problem as forged:
-        raise NotFound(ticket) from forged
-    return command

@@ -10,9 +10,10 @@ from functions.edge.secrets import Secrets
 from functions.edge.settings import settings
 from functions.edge.validation import parse_body
 from functions.shortener.creating import Creator, Settings
-from functions.shortener.deferring import RETRY_SECONDS, Deferred, status_path
+from functions.shortener.deferring import Deferred
 from functions.shortener.routing import path
 from functions.shortener.schemas import NewLink, link_body
+from functions.shortener.tickets import RETRY_SECONDS, status_path
 
 
 def build(runtime: Runtime) -> Handler:

@@ -13,8 +13,8 @@ from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.store import load
 from functions.shortener.decider import DEFAULT_DOMAIN
-from functions.shortener.deferring import RETRY_SECONDS, read_ticket
 from functions.shortener.outcomes import OUTCOMES, Outcome, stream_id
+from functions.shortener.tickets import RETRY_SECONDS, read_ticket
 
 
 class Settings(NamedTuple):

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from functions.kernel.errors import Rejected
@@ -253,6 +253,8 @@ V6 = st.ip_addresses(v=6).map("[{}]".format)
 HOSTS = NAMES | V4 | V6 | st.text(max_size=10)
 PORTS = st.just("") | st.integers(0, 70_000).map(":{}".format)
 RESTS = st.just("") | st.tuples(st.sampled_from("/?#"), st.text(max_size=20)).map("".join)
+# Half of them are refused, which is what is tested elsewhere.
+PATIENT = settings(suppress_health_check=[HealthCheck.filter_too_much])
 URLS = st.tuples(st.sampled_from(["http://", "HTTPS://"]), HOSTS, PORTS, RESTS).map("".join)
 
 
@@ -261,6 +263,7 @@ def test_any_text_is_accepted_or_refused(text: str) -> None:
     accepted(text)
 
 
+@PATIENT
 @given(URLS)
 def test_what_was_accepted_is_accepted_as_it_is(url: str) -> None:
     once = accepted(url)
@@ -269,6 +272,7 @@ def test_what_was_accepted_is_accepted_as_it_is(url: str) -> None:
     assert target(once, OWN_HOSTS) == once
 
 
+@PATIENT
 @given(URLS)
 def test_what_was_accepted_is_ascii_without_anything_hidden(url: str) -> None:
     once = accepted(url)
@@ -278,6 +282,7 @@ def test_what_was_accepted_is_ascii_without_anything_hidden(url: str) -> None:
     }  # fmt: skip
 
 
+@PATIENT
 @given(URLS)
 def test_every_parser_reads_the_same_host_from_what_was_accepted(url: str) -> None:
     once = accepted(url)
@@ -291,6 +296,7 @@ def test_every_parser_reads_the_same_host_from_what_was_accepted(url: str) -> No
     assert not ours.username
 
 
+@PATIENT
 @given(URLS)
 def test_identity_of_an_identity_is_itself(url: str) -> None:
     once = accepted(url)
