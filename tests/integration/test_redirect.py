@@ -161,8 +161,9 @@ def test_a_cap_lets_exactly_so_many_through_and_then_leads_elsewhere(stack: Stac
         ("GET", {"agent": ""}),
         ("GET", {"sec-purpose": "prefetch;prerender"}),
         ("GET", {"x-moz": "prefetch"}),
+        ("POST", {"agent": "Googlebot/2.1"}),
     ],
-    ids=["head", "preview", "bot", "nameless", "prefetch", "old-prefetch"],
+    ids=["head", "preview", "bot", "nameless", "prefetch", "old-prefetch", "form"],
 )
 def test_machines_never_use_up_a_cap_nor_learn_where_it_leads(
     stack: Stack, method: str, headers: dict[str, str]

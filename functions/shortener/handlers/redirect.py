@@ -68,12 +68,8 @@ class Redirects:
             return self._preview(request, code.removesuffix(PREVIEW))
         found = self._found(request, code)
         visiting = self._visit(request)
-        if (other := self._elsewhere(found)) is not None:
+        if (other := self._elsewhere(found) or self._kept_out(found, visiting)) is not None:
             return other
-        if guarded(found.link) and visiting.kind != "human":
-            from functions.shortener.pages import people_only
-
-            return people_only()
         if found.link.password is not None:
             return self._ask(found)
         return self._go(request, found, visiting, found.link.redirect_status)
@@ -81,7 +77,8 @@ class Redirects:
     def unlock(self, request: Request) -> Answer:
         """POST, by the password form. The redirect is a GET, whatever the link's status (303)."""
         found = self._found(request, request.path["code"])
-        if (other := self._elsewhere(found)) is not None:
+        visiting = self._visit(request)
+        if (other := self._elsewhere(found) or self._kept_out(found, visiting)) is not None:
             return other
         kept = found.link.password
         if kept is not None:
@@ -91,7 +88,7 @@ class Redirects:
 
             if not passwords.matches(given[:128], kept):
                 return pages.ask(wrong=True)
-        return self._go(request, found, self._visit(request), 303)
+        return self._go(request, found, visiting, 303)
 
     def _found(self, request: Request, code: str) -> Found:
         stream = followed(request, code, self._config.public_url) if is_code(code) else None
@@ -130,6 +127,14 @@ class Redirects:
                 raise Problem(410, "link_banned", "This link was taken down.")
             case "gone":
                 raise Problem(410, "link_gone", "This link is no longer available.")
+
+    def _kept_out(self, found: Found, visiting: Visit) -> Answer | None:
+        """What a machine gets of a link for people, whether it asks or sends the form."""
+        if not guarded(found.link) or visiting.kind == "human":
+            return None
+        from functions.shortener.pages import people_only
+
+        return people_only()
 
     def _ask(self, found: Found) -> Answer:
         from functions.shortener.pages import ask
