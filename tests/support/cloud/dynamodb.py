@@ -95,12 +95,14 @@ NOTHING = Version(0.0, {}, 0)
 
 @dataclass
 class Table:
-    """A table; `items` keeps of each item as many versions as a stale read may still see."""
+    """A table; `items` keeps of each item as many versions as a stale read may still see. Of its
+    `indexes` those in `bare` hold the keys alone."""
 
     name: str
     keys: Keys
     indexes: Mapping[str, Keys]
     streamed: bool = False
+    bare: frozenset[str] = frozenset()
     items: defaultdict[Any, dict[Key, list[Version]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -117,13 +119,15 @@ class Table:
             return Keys({each["AttributeName"]: types[each["AttributeName"]] for each in schema})
 
         indexes = properties.get("GlobalSecondaryIndexes", [])
-        if any(index["Projection"]["ProjectionType"] != "ALL" for index in indexes):
-            raise NotEmulated("an index that projects less than ALL")
+        projected = {index["IndexName"]: index["Projection"]["ProjectionType"] for index in indexes}
+        if not {"ALL", "KEYS_ONLY"}.issuperset(projected.values()):
+            raise NotEmulated("an index that projects some attributes")
         return cls(
             name,
             keys(properties["KeySchema"]),
             {index["IndexName"]: keys(index["KeySchema"]) for index in indexes},
             streamed="StreamSpecification" in properties,
+            bare=frozenset(name for name, kind in projected.items() if kind == "KEYS_ONLY"),
         )
 
     def current(self, key: Key) -> Item:
@@ -208,7 +212,11 @@ class DynamoDB:
         only(params, "TableName")
         table = self.table(params["TableName"])
         indexes = [
-            {"IndexName": name, "KeySchema": keys.schema, "Projection": {"ProjectionType": "ALL"}}
+            {
+                "IndexName": name,
+                "KeySchema": keys.schema,
+                "Projection": {"ProjectionType": "KEYS_ONLY" if name in table.bare else "ALL"},
+            }
             for name, keys in table.indexes.items()
         ]
         described = {
@@ -418,6 +426,8 @@ class DynamoDB:
                 seen.append(Seen(place, version.item, version.size))
         backward = not params.get("ScanIndexForward", True)
         cut = Keys({**keys.types, **table.keys.types})
+        if index in table.bare:
+            seen = [Seen(s.place, kept := cut.cut(s.item), item_size(kept)) for s in seen]
 
         def order(start: Item) -> tuple[Any, ...]:
             own = table.keys.of(start)
