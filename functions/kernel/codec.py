@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
 from functions.kernel.errors import Unreadable
@@ -33,11 +34,16 @@ def to_data(record: object) -> Data:
 
 def from_data(cls: type[T], data: Data) -> T:
     """A dataclass from stored fields: unknown ones are tolerated, missing ones take defaults."""
-    known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    known = _names(cls)  # type: ignore[arg-type]
     try:
         return cls(**{name: _frozen(value) for name, value in data.items() if name in known})
     except TypeError as error:
         raise Unreadable(f"{cls.__name__}: {error}") from error
+
+
+@cache
+def _names(cls: type) -> frozenset[str]:
+    return frozenset(field.name for field in fields(cls))
 
 
 def _frozen(value: Any) -> Any:

@@ -357,7 +357,7 @@ SHORTENER = Capability(
         ),
         "POST /v1/bans": Operation(
             id="imposeBan",
-            summary="Ban an owner, or a host and all below it; links follow within two minutes.",
+            summary="Ban an owner, or a host and all below it; links follow within minutes.",
             scope=OPS,
             body=NewBan,
             command=True,
