@@ -321,6 +321,7 @@ def test_a_ban_whose_orders_cannot_be_sent_is_answered_503_and_a_repeat_sends_th
     assert ops(stack, "POST", "/v1/bans", json=HOST_BAN).status == 503
     stack.drain()
     assert link(stack, code)["standing"] == "clear"
+    stack.advance(1)
     impose(stack, HOST_BAN)
     stack.drain()
     assert link(stack, code)["standing"] == "banned"
