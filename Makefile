@@ -20,7 +20,7 @@ SAM := env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TEL
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 SOURCES := $(shell find functions infra -type f -not -name '*.pyc' -not -path 'infra/local/*') template.yaml samconfig.toml
 
-.PHONY: help up down url token test lint format types build sample deploy deploy-local bench costs openapi conformance simulate demo slow lock e2e clean
+.PHONY: help up down url token test lint format types build sample deploy deploy-local bench costs openapi conformance outage simulate demo slow lock e2e clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,9 @@ e2e: .venv/ready .aws-sam/build/template.yaml .venv-lambda/ready ## only the tes
 
 bench: .venv/ready ## cold-start and per-call ratios on this machine
 	@$(BIN)/python -m tests.performance
+
+outage: .venv/ready ## what visitors notice while the store hangs, then fails: a minute and a half
+	@$(BIN)/python -m tests.performance.outage
 
 simulate: .venv/ready ## crash, duplicate, reorder and throttle under a seed: SEEDS=200 [ARGS="--mutants"]
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) $(ARGS)

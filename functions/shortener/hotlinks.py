@@ -22,7 +22,10 @@ JITTER_MS = 1_000
 STALE_MS = 600_000
 """How old a link may be that is still served while the store fails."""
 PAUSE_MS = 1_000
-"""For so long after a failure the store is left alone by who has an answer without it."""
+"""For about so long after a failure the store is left alone by who has an answer without it."""
+MAX_PAUSE_MS = 8_000
+"""The pause doubles with every failure in a row, up to this: a store that hangs holds up the
+visitor who asks it for a second. So much later may a change bind that was made meanwhile."""
 CAPACITY = 5_000
 """Links kept; at 2 KB each well within the function's memory."""
 
@@ -55,6 +58,7 @@ class HotLinks:
         self._jitter = jitter
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._leave_until = 0
+        self._failures = 0
 
     def find(self, stream: str) -> Found | None:
         """The link of a stream, at most FRESH_MS old unless the store fails.
@@ -71,11 +75,18 @@ class HotLinks:
         try:
             read = load(self._store, DECIDER, stream, consistent=False)
         except (BotoCoreError, ClientError):
-            self._leave_until = self._now() + PAUSE_MS
+            self._pause()
             if spare is None:
                 raise
             return _found(spare, stale=True)
+        self._failures = self._leave_until = 0
         return self._keep(read, entry)
+
+    def _pause(self) -> None:
+        pause = min(PAUSE_MS << self._failures, MAX_PAUSE_MS)
+        # Up to half of it less, so that containers do not all try at once.
+        self._leave_until = self._now() + pause - round(self._jitter() * pause / 2)
+        self._failures = min(self._failures + 1, MAX_PAUSE_MS.bit_length())
 
     def _keep(self, read: Stream[Link | None], known: _Entry | None) -> Found | None:
         if known is not None and _older(read, known.stream):
