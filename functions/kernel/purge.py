@@ -10,6 +10,7 @@ together with the stream's rows, which would hold up those of a new stream of th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -45,13 +46,21 @@ class Purge:
 
     def end(self, tombstone: Commit, views: Sequence[View[Any]]) -> bool:
         """Deletes a trimmed stream's last commits and its rows in `views`, all or nothing. Says
-        whether it did: not where somebody else has, or the stream went on."""
-        first, newest = _key(tombstone.stream, 0), _key(tombstone.stream, tombstone.before)
-        present = "attribute_exists(pk)"
-        changes = [
-            {"Delete": {"TableName": self._events, "Key": key, "ConditionExpression": present}}
-            for key in ([first, newest] if tombstone.before else [first])
-        ]
+        whether it did: not where somebody else has, or the stream went on.
+
+        Not within a day after the tombstone: a record of it that a stream still delivers would
+        bring a row back.
+        """
+        newest: dict[str, Any] = {
+            "TableName": self._events,
+            "Key": _key(tombstone.stream, tombstone.before),
+            "ConditionExpression": "id = :id",
+            "ExpressionAttributeValues": {":id": {"S": tombstone.id}},
+        }
+        changes: list[dict[str, Any]] = [{"Delete": newest}]
+        if tombstone.before:
+            first = {"TableName": self._events, "Key": _key(tombstone.stream, 0)}
+            changes.append({"Delete": first})
         changes.append(
             {
                 "ConditionCheck": {
@@ -65,7 +74,11 @@ class Purge:
             row = {"pk": {"S": view.prefix + tombstone.stream}}
             changes.append({"Delete": {"TableName": self._views, "Key": row}})
         try:
-            self._client.transact_write_items(TransactItems=changes)
+            self._client.transact_write_items(
+                # The same for each attempt: one whose answer was lost is not refused by itself.
+                ClientRequestToken=blake2b(tombstone.id.encode(), digest_size=16).hexdigest(),
+                TransactItems=changes,
+            )
         except ClientError as error:
             if error.response["Error"]["Code"] != "TransactionCanceledException":
                 raise

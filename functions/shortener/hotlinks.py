@@ -105,9 +105,9 @@ class HotLinks:
 
 
 def _older(read: Stream[Any], known: Stream[Any]) -> bool:
-    """Whether `read` is an earlier state of the same link. A code may be given out anew in time,
-    and then begins at version 1 again."""
-    return read.version < known.version and read.at <= known.at
+    """Whether `read` is an earlier state of the same link. One that ended has none, and a code that
+    is given out anew begins at version 1 again."""
+    return 0 < read.version < known.version and read.at <= known.at
 
 
 def _found(entry: _Entry, stale: bool = False) -> Found | None:

@@ -122,6 +122,15 @@ def test_a_code_stays_taken_while_its_tombstone_stands_and_then_begins_anew(
     assert stack.request("GET", "/sale").headers["location"] == "https://example.com/new"
 
 
+def test_a_container_that_remembers_a_link_learns_that_it_ended(stack: Stack) -> None:
+    create(stack)
+    assert stack.request("GET", "/sale").status == 302
+    delete(stack)
+    pass_time(stack, GRACE_MS)
+    pass_time(stack, TOMBSTONE_MS)
+    assert stack.request("GET", "/sale").status == 404
+
+
 def test_a_purged_links_clicks_are_forgotten(stack: Stack) -> None:
     create(stack, max_clicks=1)
     stack.request("GET", "/sale", headers={"user-agent": "Mozilla/5.0 (X11; Linux)"})

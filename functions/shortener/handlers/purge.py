@@ -54,7 +54,9 @@ class Purger:
         """Lets time pass for a link. Raises Unfinished."""
         now = self._runtime.now()
         try:
-            link = self._commands.execute(stream, PassTime(now), self._context(log, now)).state
+            link = self._commands.execute(
+                stream, PassTime(now), self._context(stream, log, now)
+            ).state
         except NotFound:
             # Its code is free already.
             return
@@ -72,12 +74,12 @@ class Purger:
         if link.due is not None and link.due <= now:
             self._purge.end(tombstone, fed(self._table.mark(GENERATIONS), [LINKS]))
 
-    def _context(self, log: LogLine, now: int) -> Context:
+    def _context(self, stream: str, log: LogLine, now: int) -> Context:
         return Context(
             actor=ACTOR,
             now=now,
             commit_id=self._runtime.entropy(12).hex(),
-            correlation=log.correlation,
+            correlation=f"{log.correlation} {stream}",
             tenant=None,
         )
 
