@@ -380,12 +380,19 @@ def _sweep(deployment: Deployment, function: str, terminal: Terminal, *before: s
 def redrive(
     context: typer.Context,
     queue: Annotated[str, typer.Argument(help="Such as ShortenerRetry; its Dlq is emptied.")],
+    from_logs: Annotated[
+        bool, typer.Option("--from-logs", help="Send the clicks that only the log has.")
+    ] = False,
+    since: Annotated[str, typer.Option(help="With --from-logs: how far back, as in 30m.")] = "1h",
     as_json: Json = False,
 ) -> None:
-    """Move every dead letter back to its queue."""
+    """Move every dead letter back to its queue, or --from-logs send what never came to it."""
     from millrace.redriving import DLQ, DeadLetters
 
     deployment, terminal = _deployment(context), Terminal(as_json)
+    if from_logs:
+        _send_lost_clicks(deployment, queue, since, terminal)
+        return
     if queue.endswith(UNDELIVERED):
         deployment.physical(queue)
         _sweep(deployment, queue.removesuffix(UNDELIVERED) + "Sweep", terminal, NO_RECORDS)
@@ -405,6 +412,28 @@ def redrive(
         {"from": name + DLQ, "to": name, "moved": moved, "left": left},
         f"{moved} messages moved from {name + DLQ} to {name}"
         + (f"; {left} left, somebody else holds them: run it again" if left else ""),
+    )
+
+
+def _send_lost_clicks(deployment: Deployment, queue: str, since: str, terminal: Terminal) -> None:
+    from functions.edge.validation import to_text
+    from millrace.redriving import CLICKS, LostClicks, seconds_of
+
+    if not queue.endswith(CLICKS):
+        raise BenchError(f"only clicks are in the log: say ShortenerClicks, not {queue}")
+    begin = time.time_ns() // 1_000_000 - seconds_of(since) * 1000
+    lost = LostClicks(
+        deployment.client("logs"),
+        deployment.physical(queue.removesuffix(CLICKS) + "Logs"),
+        deployment.client("sqs"),
+        deployment.physical(queue),
+    )
+    with terminal.progress() as bar:
+        task = bar.add_task("sent", total=None)
+        sent = lost.send(begin, lambda number: bar.advance(task, number))
+    terminal.show(
+        {"from": lost.group, "to": queue, "since": to_text(begin), "sent": sent},
+        f"{sent} clicks of the last {since} sent from {lost.group} to {queue}",
     )
 
 

@@ -1,9 +1,12 @@
-"""Dead letters back to the queue that they came from."""
+"""Dead letters back to the queue that they came from; clicks that never came to theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from functions.edge.queue import BATCH
@@ -15,6 +18,10 @@ COUNTS = (
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
+CLICKS = "Clicks"
+LOST_CLICK = "lost_click"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_AGE = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,72 @@ class DeadLetters:
         answer = self.client.delete_message_batch(QueueUrl=self.source, Entries=entries)
         if failed := answer.get("Failed"):
             raise BenchError(f"{len(failed)} messages were sent, but stay in {self.source} as well")
+
+
+@dataclass(frozen=True)
+class LostClicks:
+    """The clicks that could not be sent and stand in the log lines of `group` instead (see
+    functions/shortener/clicks.py), and the queue that they belong to, by URL."""
+
+    logs: Any
+    group: str
+    sqs: Any
+    target: str
+
+    def send(self, since: int, sent: Callable[[int], None]) -> int:
+        """Sends those that were logged after `since` (epoch ms); `sent` hears of each batch. Gives
+        their number. Raises BenchError if the queue refuses any.
+
+        They stay in the log: sent again, they are repeats, which their consumers know by `id`.
+        """
+        total, clicks = 0, self._since(since)
+        while batch := list(islice(clicks, BATCH)):
+            entries = [
+                {"Id": str(number), "MessageBody": json.dumps(click, separators=(",", ":"))}
+                for number, click in enumerate(batch)
+            ]
+            answer = self.sqs.send_message_batch(QueueUrl=self.target, Entries=entries)
+            taken = len(answer.get("Successful", []))
+            total += taken
+            sent(taken)
+            if taken < len(batch):
+                raise BenchError(
+                    f"{total} clicks sent, then {len(batch) - taken} refused by {self.target}: "
+                    "run it again, repeats do no harm"
+                )
+        return total
+
+    def _since(self, since: int) -> Iterator[dict[str, Any]]:
+        pages = self.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self.group,
+            startTime=since,
+            filterPattern=f'{{ $.{LOST_CLICK}.id = "*" }}',
+        )
+        lines = (event["message"] for page in pages for event in page["events"])
+        return _each_once(_lost(lines))
+
+
+def _lost(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        # Emulators know no JSON patterns and give every line there is.
+        if line.startswith("{") and LOST_CLICK in line and LOST_CLICK in (said := json.loads(line)):
+            yield said[LOST_CLICK]
+
+
+def _each_once(clicks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    seen = set()
+    for click in clicks:
+        if click["id"] not in seen:
+            seen.add(click["id"])
+            yield click
+
+
+def seconds_of(age: str) -> int:
+    """The seconds of an age such as 90s, 30m, 2h or 1d. Raises BenchError for anything else."""
+    match = _AGE.fullmatch(age)
+    if match is None:
+        raise BenchError(f"{age} is no age: say 90s, 30m, 2h or 1d")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def length(client: Any, url: str) -> int:
