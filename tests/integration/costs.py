@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from functions.edge.settings import settings
 from functions.kernel.replay import RETIRED_MS, Replay
+from functions.shortener.hotlinks import FRESH_MS
 from functions.shortener.projecting import KINDS, Settings, projection
 from tests.integration.moderation_costs import Moderators
+from tests.integration.visiting_costs import Visitors
 from tests.support.handlers import ROOT
 from tests.support.meter import Bill
 from tests.support.pump import Stack
@@ -66,6 +68,7 @@ def shortener(stack: Stack) -> list[Priced]:
         links.edit(code, version)
     priced.append(links.priced("edit, after 100 edits", lambda: links.edit(code, 100)))
     priced.append(links.priced("own link, after 100 edits", lambda: links.get(code)))
+    stack.advance(FRESH_MS / 1000)
     priced.append(links.priced("redirect, after 100 edits", lambda: links.follow(code)))
     stack.drain()
     codes = [links.create(url(100 + number)) for number in range(20)]
@@ -85,6 +88,7 @@ def shortener(stack: Stack) -> list[Priced]:
     priced.append(links.priced("sweep that drops the retired rows", links.sweep))
     priced += Moderators(stack).bills(links.priced)
     priced += many_links(stack, links)
+    priced += Visitors(stack, OWNER).bills(links.priced)
     return priced
 
 
