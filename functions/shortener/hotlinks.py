@@ -80,7 +80,7 @@ class HotLinks:
                 raise
             return _found(spare, stale=True)
         self._failures = self._leave_until = 0
-        return self._keep(read, entry)
+        return self._keep(read, entry, now)
 
     def _pause(self) -> None:
         pause = min(PAUSE_MS << self._failures, MAX_PAUSE_MS)
@@ -88,15 +88,15 @@ class HotLinks:
         self._leave_until = self._now() + pause - round(self._jitter() * pause / 2)
         self._failures = min(self._failures + 1, MAX_PAUSE_MS.bit_length())
 
-    def _keep(self, read: Stream[Link | None], known: _Entry | None) -> Found | None:
+    def _keep(self, read: Stream[Link | None], known: _Entry | None, asked: int) -> Found | None:
         if known is not None and _older(read, known.stream):
             # An eventually consistent read may go back in time; what was seen stays seen.
             read = known.stream
         if read.state is None:
             self._entries.pop(read.id, None)
             return None
-        now = self._now()
-        entry = _Entry(read, now, now + FRESH_MS - round(self._jitter() * JITTER_MS))
+        # From when it was asked for: an answer that comes late is as old as that.
+        entry = _Entry(read, asked, asked + FRESH_MS - round(self._jitter() * JITTER_MS))
         self._entries[read.id] = entry
         self._entries.move_to_end(read.id)
         if len(self._entries) > CAPACITY:

@@ -29,13 +29,14 @@ HANG_MS = 1_000
 
 @dataclass
 class Store(MemoryStore):
-    """A store whose eventually consistent reads are counted, can be told to fail, or to show only
-    what had fewer than `behind` events before it."""
+    """A store whose eventually consistent reads are counted, can be told to fail, to show only
+    what had fewer than `behind` events before it, or to answer late."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     failing: bool = False
     behind: int | None = None
     reads: int = 0
+    late_ms: int = 0
 
     def backward(
         self, stream: str, *, before: int | None = None, limit: int, consistent: bool = True
@@ -46,7 +47,9 @@ class Store(MemoryStore):
         if self.failing:
             self.clock.advance(HANG_MS / 1000)
             raise ConnectTimeoutError(endpoint_url="https://dynamodb")
-        return super().backward(stream, before=self.behind, limit=limit)
+        read = list(super().backward(stream, before=self.behind, limit=limit))
+        self.clock.advance(self.late_ms / 1000)
+        return iter(read)
 
 
 class Place(NamedTuple):
@@ -105,6 +108,14 @@ def test_a_change_binds_within_the_bound() -> None:
     here.advance(FRESH_MS - 1)
     assert here.version() == 1
     here.advance(1)
+    assert here.version() == 2
+
+
+def test_an_answer_that_comes_late_is_as_old_as_its_question() -> None:
+    here = place()
+    here.store.late_ms = FRESH_MS
+    assert here.version() == 1
+    here.change()
     assert here.version() == 2
 
 
