@@ -1,4 +1,7 @@
-"""A warm handler's own CPU, beside the same botocore calls made directly. The network is a stub."""
+"""A warm handler's own CPU, beside the same botocore calls made directly. The network is a stub.
+
+The redirect is of a hot link: one message, and a read only every few seconds.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ from functions.shortener.handlers import create, redirect
 CALLS = 100
 ENV = {
     "EVENTS_TABLE": "events",
+    "VIEWS_TABLE": "views",
+    "COUNTERS_TABLE": "counters",
+    "CLICKS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/clicks",
     "SECRET_ARN": "secret",
     "PUBLIC_URL": "https://sho.rt",
     "DEFAULT_LIFETIME_DAYS": "730",
@@ -42,7 +48,10 @@ STORED = {
 ANSWERS: dict[str, Any] = {
     "PutItem": {},
     "Query": {"Items": [STORED], "Count": 1, "ScannedCount": 1},
+    "Query views": {"Items": [], "Count": 0, "ScannedCount": 0},
+    "GetItem": {},
     "GetSecretValue": {"SecretString": json.dumps({"root": "material"})},
+    "SendMessage": {"MessageId": "m"},
 }
 
 
@@ -60,7 +69,7 @@ def clients() -> Callable[[str], Any]:
     session.set_credentials("key", "secret")
     made = {
         name: session.create_client(name, region_name="us-east-1", config=CONFIG)
-        for name in ("dynamodb", "secretsmanager")
+        for name in ("dynamodb", "secretsmanager", "sqs")
     }
     for each in made.values():
         each.meta.events.register("before-send", _answer)
@@ -69,6 +78,8 @@ def clients() -> Callable[[str], Any]:
 
 def _answer(request: Any, **_: Any) -> AWSResponse:
     operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
+    if json.loads(request.body).get("TableName") == "views" and operation == "Query":
+        operation = "Query views"
     content = json.dumps(ANSWERS[operation]).encode()
     return AWSResponse(
         request.url, 200, {"content-type": "application/x-amz-json-1.0"}, _Body(content)
@@ -81,13 +92,14 @@ def pairs(client: Callable[[str], Any]) -> dict[str, tuple[Callable[[], Any], Ca
         ENV, client, lambda: time.time_ns() // 10**6, os.urandom, time.sleep, lambda _: None
     )
     recorded: list[dict[str, Any]] = []
-    client("dynamodb").meta.events.register("provide-client-params.dynamodb", _recorder(recorded))
+    for service in ("dynamodb", "sqs"):
+        client(service).meta.events.register("provide-client-params", _recorder(recorded))
     return {
         "create": _pair(
             create.build(runtime), _create_event(), client("dynamodb").put_item, recorded
         ),
         "redirect": _pair(
-            redirect.build(runtime), _redirect_event(), client("dynamodb").query, recorded
+            redirect.build(runtime), _redirect_event(), client("sqs").send_message, recorded
         ),
     }
 
@@ -144,9 +156,10 @@ def _create_event() -> Event:
 
 
 def _redirect_event() -> Event:
+    caller = {"method": "GET", "sourceIp": "192.0.2.1"}
     return {
         "routeKey": "GET /{code}",
-        "headers": {},
+        "headers": {"user-agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36"},
         "pathParameters": {"code": LINK["code"]},
-        "requestContext": {"requestId": "r"},
+        "requestContext": {"requestId": "r", "domainName": "sho.rt", "http": caller},
     }
