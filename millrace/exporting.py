@@ -10,14 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from functions.shortener.exporting import COLUMNS, cells
 from millrace.api import Api
-
-COLUMNS = (
-    *("code", "domain", "short_url", "long_url", "title", "tags", "created_at", "expires_at"),
-    *("not_before", "max_clicks", "redirect_status", "disabled", "version"),
-)
-"""Of the CSV, which is for people: only the other format can be moved in again."""
-TAG_SEPARATOR = "|"
 
 Links = Iterable[dict[str, Any]]
 
@@ -53,10 +47,9 @@ def _ndjson(links: Links, out: TextIO) -> None:
 
 
 def _csv(links: Links, out: TextIO) -> None:
-    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for link in links:
-        writer.writerow({**link, "tags": TAG_SEPARATOR.join(link.get("tags") or ())})
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(map(cells, links))
 
 
 FORMATS: dict[str, Callable[[Links, TextIO], None]] = {"ndjson": _ndjson, "csv": _csv}

@@ -31,8 +31,13 @@ def _csv(links: Links) -> str:
     out = StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(link[name]) for name in COLUMNS] for link in links)
+    writer.writerows(map(cells, links))
     return out.getvalue()
+
+
+def cells(link: Mapping[str, Any]) -> list[str]:
+    """A link's row under COLUMNS, in which no cell is a formula."""
+    return [_cell(link[name]) for name in COLUMNS]
 
 
 def _cell(value: Any) -> str:
