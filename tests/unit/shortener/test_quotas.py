@@ -6,6 +6,7 @@ from typing import Any
 import botocore.session
 import pytest
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -61,6 +62,7 @@ def test_exactly_so_many_are_taken_and_counted(client: Any, most: int) -> None:
     assert stored(client) == {"used": most}
 
 
+@settings(max_examples=30)
 @for_all(turns=st.lists(st.integers(0, 3), max_size=25), most=st.integers(1, 12))
 def test_however_containers_take_turns_never_more_are_taken(
     client: Any, turns: list[int], most: int
