@@ -88,6 +88,12 @@ def shortener(stack: Stack) -> list[Priced]:
     priced.append(links.priced("sweep that drops the retired rows", links.sweep))
     priced += Moderators(stack).bills(links.priced)
     priced += many_links(stack, links)
+    stack.drain()
+    with stack.meter.operation("replay") as bill:
+        replay(stack)
+    # Each link is loaded once.
+    loads = bill.by_operation["dynamodb:Query"]
+    priced.append(line(bill)._replace(operation=f"replay of {loads} links"))
     priced += Visitors(stack, OWNER).bills(links.priced)
     return priced
 
