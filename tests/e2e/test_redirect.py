@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from millrace.cli import app
 from tests.e2e.conftest import Stack
 from tests.e2e.eventually import eventually
-from tests.e2e.test_shortener import IN_FLIGHT, api, create, name, user
+from tests.e2e.test_shortener import IN_FLIGHT, TRIES, api, create, name, user
 
 __all__ = ["api", "user"]
 
@@ -150,7 +150,6 @@ def test_exactly_a_hundred_of_a_thousand_racing_visitors_pass_a_cap_of_a_hundred
     stack: Stack, api: httpx.Client
 ) -> None:
     warm = create(api, alias=name(), long_url=URL)
-    prize = create(api, alias=name(), long_url=URL, max_clicks=100)
 
     async def visits(link: Any, number: int, in_flight: int) -> Counter[int]:
         gate = asyncio.Semaphore(in_flight)
@@ -165,8 +164,15 @@ def test_exactly_a_hundred_of_a_thousand_racing_visitors_pass_a_cap_of_a_hundred
     # Forty workers that all start at once take two cores longer than a function may run.
     for workers in range(4, IN_FLIGHT + 1, 4):
         asyncio.run(visits(warm, workers, workers))
-    # A 503 here is an update whose answer took half a second: this machine has other work to do.
-    assert asyncio.run(visits(prize, 1000, IN_FLIGHT)) == {302: 100, 410: 900}
+    for _ in range(TRIES):
+        prize = create(api, alias=name(), long_url=URL, max_clicks=100)
+        seen = asyncio.run(visits(prize, 1000, IN_FLIGHT))
+        assert seen[302] <= 100
+        # A machine that is busy otherwise answers some update too late, and that click is lost.
+        if seen == {302: 100, 410: 900}:
+            break
+    else:
+        pytest.fail(f"in none of {TRIES} races were all answers in time, last {seen}")
     # On few cores a send may be given up, and then may have been taken all the same.
     send_lost_clicks(stack)
     assert len({click["id"] for click in clicks(stack, prize["code"])}) == 100
