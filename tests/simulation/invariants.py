@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from functions.kernel.generations import READ_MS
@@ -28,6 +28,7 @@ class Logged:
     """One commit as it reached the log: at which turn and true time, and where it led; `tail`
     counts the commits since the last one that tells the state; `keyed`: its command had a key."""
 
+    id: str
     step: int
     now: int
     before: int
@@ -47,10 +48,26 @@ class Logged:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What the oracle knows of one kind of stream: how its events fold, in which state it takes no
+    more of them, in which view its row is and what that holds; None where it has no row.
+
+    `single`: a command leaves one commit in one stream at most, and its correlation tells it.
+    """
+
+    fold: Fold
+    ended: Callable[[State], bool]
+    view: str | None
+    row: Callable[[int, State], Mapping[str, Any]] | None
+    single: bool
+
+
+@dataclass(frozen=True)
 class Capability:
     """What the oracle knows of a capability: logical names of its tables and queues, how its
     events fold, in which state a stream takes no more of them, what its row holds, and how many
-    commands with a key a stream remembers."""
+    commands with a key a stream remembers. `others` are further kinds of streams, by their name;
+    `several` says of a correlation that many commits may bear it."""
 
     name: str
     events: str
@@ -64,6 +81,13 @@ class Capability:
     fold: Fold
     ended: Callable[[State], bool]
     row: Callable[[int, State], Mapping[str, Any]]
+    others: Mapping[str, Kind] = field(default_factory=dict)
+    several: Callable[[str], bool] = lambda correlation: False
+
+    def kind(self, stream: str) -> Kind:
+        """What is known of a stream's kind."""
+        own = Kind(self.fold, self.ended, self.view, self.row, single=True)
+        return self.others.get(stream.partition("#")[0], own)
 
 
 class Log:
@@ -72,6 +96,7 @@ class Log:
     def __init__(self, world: World, capability: Capability) -> None:
         self.streams: dict[str, list[Logged]] = {}
         self.commands: dict[str, tuple[str, Logged]] = {}
+        self.first_of: dict[str, str] = {}
         self._world = world
         self._capability = capability
         self._table = physical(world.deployed.names, capability.events)
@@ -119,13 +144,21 @@ class Log:
         logged = self._logged(item, former[-1] if former else None)
         for kind, _, _ in logged.events:
             self._world.coverage.hit("events", self._capability.name, kind)
+        if self._capability.kind(stream).single:
+            self._check_single(stream, logged)
+        self.streams.setdefault(stream, []).append(logged)
+
+    def _check_single(self, stream: str, logged: Logged) -> None:
+        if not logged.before and self.first_of.setdefault(logged.id, stream) != stream:
+            raise Violation("one stream per command", f"{self.first_of[logged.id]} and {stream}")
+        if self._capability.several(logged.correlation):
+            return
         known = self.commands.get(logged.correlation)
         if known is not None and known[0] == stream and self.forgotten(stream, known[1]):
             self._world.coverage.hit("kernel", self._capability.name, "late repeat forgotten")
         elif known is not None:
             detail = f"{logged.correlation} on {stream} at {logged.before}, and before on {known}"
             raise Violation("one effect per command", detail)
-        self.streams.setdefault(stream, []).append(logged)
         self.commands[logged.correlation] = (stream, logged)
 
     def _logged(self, item: Item, former: Logged | None) -> Logged:
@@ -137,11 +170,12 @@ class Log:
         if former and metadata["at"] < former.at:
             raise Violation("recorded times never decrease", place)
         state: State = dict(former.state) if former else {}
-        if former and self._capability.ended(state):
+        known = self._capability.kind(item["pk"]["S"])
+        if former and known.ended(state):
             raise Violation("nothing happens to what has ended", place)
         states = []
         for kind, _, data in events:
-            state = self._capability.fold(state, kind, data)
+            state = known.fold(state, kind, data)
             states.append(state)
         tenant = metadata.get("tenant", "default")
         if former and tenant != former.tenant:
@@ -158,6 +192,7 @@ class Log:
         ring = item["r"]["B"] if "r" in item else b""
         correlation = metadata["correlation"]
         return Logged(
+            item["id"]["S"],
             step,
             now,
             before,
@@ -227,6 +262,8 @@ class Views:
         self._world.coverage.hit("replay", self._capability.name, "flipped")
         self._flipped = self._world.now
         for stream in self._log.streams:
+            if self._capability.kind(stream).view != self._capability.view:
+                continue
             wanted = self._log.version(stream, self._begun)
             row = self._row(stream, new["live"])
             if wanted and (not row or int(row["v"]["N"]) < wanted):
@@ -236,13 +273,16 @@ class Views:
     def _set_aside(self, stream: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """A step of a stream in quarantine: it stays there, told of truly, until it is mended."""
         if not new:
+            if self._capability.kind(stream).view is None:
+                return
             row = self.row(stream)
             if not row or int(row["v"]["N"]) < self._log.head(stream):
                 raise Violation("what is set aside stays so until mended", f"{stream}: {row}")
             return
         failures, since = old.get("failures", 0) + 1, old.get("since", new["since"])
         true = {**new, "stream": stream, "failures": failures, "since": since}
-        if new != true or new["view"] not in (self._capability.view, "*") or not new["error"]:
+        views = (self._capability.kind(stream).view, "*")
+        if new != true or new["view"] not in views or not new["error"]:
             raise Violation("quarantine tells what, how often and since when", f"{old}, then {new}")
 
     def _deleted(self, name: str) -> None:
@@ -259,7 +299,8 @@ class Views:
 
     def row(self, stream: str) -> Item:
         """A stream's row in the generation that is read."""
-        return self._row(stream, self._mark(self._item(GENERATIONS)).get("live", 1))
+        view = self._capability.kind(stream).view or ""
+        return self._row(stream, self._mark(self._item(GENERATIONS), view).get("live", 1))
 
     @property
     def building(self) -> bool:
@@ -267,14 +308,14 @@ class Views:
         return self._mark(self._item(GENERATIONS)).get("building") is not None
 
     def _row(self, stream: str, generation: int) -> Item:
-        return self._item(f"{self._capability.view}@{generation}#{stream}")
+        return self._item(f"{self._capability.kind(stream).view}@{generation}#{stream}")
 
     def _item(self, name: str) -> Item:
         return self._world.dynamodb.tables[self._table].current(Key(name))
 
-    def _mark(self, item: Item) -> dict[str, Any]:
+    def _mark(self, item: Item, view: str = "") -> dict[str, Any]:
         marks = json.loads(item["d"]["S"]) if item else {}
-        return dict(marks.get(self._capability.view, {}))
+        return dict(marks.get(view or self._capability.view, {}))
 
     def rung(self, function: str, records: Sequence[Mapping[str, Any]]) -> None:
         """Once a projector has returned: each stream is in its row, in a queue or set aside."""
@@ -282,15 +323,18 @@ class Views:
             return
         for record in records:
             stream, version = self._told(record)
-            rows = [self._row(stream, each) for each in self._fed(record["received"])]
+            view = self._capability.kind(stream).view
+            if view is None:
+                continue
+            rows = [self._row(stream, each) for each in self._fed(record["received"], view)]
             if all(row and int(row["v"]["N"]) >= version for row in rows) or self._waits(stream):
                 continue
             detail = f"{stream} at {version} is neither in its rows nor in a queue: {rows}"
             raise Violation("no doorbell is lost", detail)
 
-    def _fed(self, since: int) -> list[int]:
+    def _fed(self, since: int, view: str) -> list[int]:
         """The generations that a run which began then must have written."""
-        mark = self._mark(self._item(GENERATIONS))
+        mark = self._mark(self._item(GENERATIONS), view)
         building = mark.get("building")
         known = building is not None and self._begun < since
         return [mark.get("live", 1), *([building] if known else [])]
@@ -313,10 +357,13 @@ class Views:
     def settled(self) -> None:
         """When all is quiet: every row is what the log folds to."""
         for stream, commits in self._log.streams.items():
-            newest, row = commits[-1], self.row(stream)
+            known, newest = self._capability.kind(stream), commits[-1]
+            if known.row is None:
+                continue
+            row = self.row(stream)
             if not row or int(row["v"]["N"]) != newest.after:
                 detail = f"{stream} is at {newest.after}, its row at {row.get('v')}"
                 raise Violation("a view is the fold of its streams", detail)
-            expected = self._capability.row(newest.after, newest.state)
+            expected = known.row(newest.after, newest.state)
             if json.loads(row["d"]["S"]) != expected:
                 raise Violation("a view is the fold of its streams", f"{row} is not {expected}")

@@ -245,14 +245,10 @@ MUTANTS = (
     Mutant(
         "If-Match before the ring",
         "kernel/commands.py",
-        "            if (done := self._repeat(current, context)) is not None:\n"
-        "                return done\n"
+        "            current = self._load(stream, context)\n",
+        "            current = self._load(stream, context)\n"
         "            if expected is not None and current.version not in expected:\n"
         "                raise VersionMismatch(current.version)\n",
-        "            if expected is not None and current.version not in expected:\n"
-        "                raise VersionMismatch(current.version)\n"
-        "            if (done := self._repeat(current, context)) is not None:\n"
-        "                return done\n",
         "a repeat is told that its own version is wrong",
     ),
     Mutant(
@@ -265,14 +261,14 @@ MUTANTS = (
     Mutant(
         "owner not checked",
         "kernel/commands.py",
-        "            or not self.decider.visible(current.state, context.actor)\n",
-        "",
+        "if context.tenant and not self.decider.visible(current.state, context.actor):",
+        "if False:",
         "anybody edits anybody's link",
     ),
     Mutant(
         "tenant not checked",
         "kernel/commands.py",
-        "            or current.tenant != context.tenant\n",
+        " or context.tenant not in (None, current.tenant)",
         "",
         "the same user edits links across tenants",
     ),
@@ -286,8 +282,8 @@ MUTANTS = (
     Mutant(
         "retries decide on what was first read",
         "kernel/commands.py",
-        "            current = self._visible(stream, context)\n",
-        "            current = self._visible(stream, context) if not attempt else current\n",
+        "            current = self._load(stream, context)\n",
+        "            current = self._load(stream, context) if not attempt else current\n",
         "a conflict can never be resolved",
     ),
     Mutant(
@@ -307,7 +303,7 @@ MUTANTS = (
     Mutant(
         "tenant not recorded",
         "kernel/commands.py",
-        "tenant=context.tenant if context.tenant != DEFAULT_TENANT else None,",
+        "tenant=tenant if tenant != DEFAULT_TENANT else None,",
         "tenant=None,",
         "every link is the default tenant's",
     ),
@@ -427,37 +423,51 @@ MUTANTS = (
     ),
     Mutant(
         "redirect ignores expiry",
-        "shortener/decider.py",
-        "return not (self.deleted or self.disabled or expired)",
-        "return not (self.deleted or self.disabled)",
+        "shortener/policy.py",
+        'return "over" if link.over(now) else "open"',
+        'return "open"',
         "an expired link goes on redirecting",
     ),
     Mutant(
         "redirect ignores disabling",
-        "shortener/decider.py",
-        "return not (self.deleted or self.disabled or expired)",
-        "return not (self.deleted or expired)",
+        "shortener/policy.py",
+        "if link.deleted or link.disabled:",
+        "if link.deleted:",
         "a link that is switched off goes on redirecting",
     ),
     Mutant(
         "redirect of deleted links",
-        "shortener/decider.py",
-        "return not (self.deleted or self.disabled or expired)",
-        "return not (self.disabled or expired)",
+        "shortener/policy.py",
+        "if link.deleted or link.disabled:",
+        "if link.disabled:",
         "a deleted link goes on redirecting",
+    ),
+    Mutant(
+        "redirect of banned links",
+        "shortener/policy.py",
+        'if link.standing == BANNED:\n        return "banned"\n',
+        'if False:\n        return "banned"\n',
+        "a ban harms nobody",
+    ),
+    Mutant(
+        "redirect before its time",
+        "shortener/policy.py",
+        "if link.not_before is not None and now < link.not_before:",
+        "if False:",
+        "a link leads before its window",
     ),
     Mutant(
         "deletion forgotten by the fold",
         "shortener/decider.py",
-        "return replace(link, deleted=True)",
+        "return replace(link, deleted=True, deleted_at=deleted_at)",
         "return link",
         "a deleted link is there",
     ),
     Mutant(
         "edits of deleted links",
         "shortener/decider.py",
-        "    if link is None or link.deleted:\n        raise Gone\n",
-        "    if link is None:\n        raise Gone\n",
+        "    if link.deleted:\n        raise Gone\n",
+        "",
         "a deleted link is edited, deleted again",
     ),
     Mutant(
@@ -484,7 +494,7 @@ MUTANTS = (
     Mutant(
         "unavailable is a 500",
         "edge/http.py",
-        "    except BotoCoreError as error:\n        raise unavailable() from error\n",
+        "        case BotoCoreError():\n            problem = unavailable()\n",
         "",
         "an answer that never came is an internal error",
     ),
@@ -523,6 +533,181 @@ MUTANTS = (
         'table.drop(f"{name}@{standing.retired}#", has_time)',
         'table.drop(f"{name}@{standing.live}#", has_time)',
         "the rows that are read are deleted",
+    ),
+    Mutant(
+        "cap looked at, then counted",
+        "shortener/quotas.py",
+        "            self._client.update_item(\n"
+        "                TableName=self._table,\n"
+        '                Key={"pk": {"S": key}},\n'
+        "                UpdateExpression=expression,\n"
+        '                ConditionExpression="attribute_not_exists(used) OR used < :most",\n',
+        "            if not self.left(key, most):\n"
+        "                return False\n"
+        "            self._client.update_item(\n"
+        "                TableName=self._table,\n"
+        '                Key={"pk": {"S": key}},\n'
+        "                UpdateExpression=expression,\n"
+        '                ConditionExpression="attribute_not_exists(used) OR used < :most'
+        ' OR used >= :most",\n',
+        "of two visitors at the last click both are led on",
+    ),
+    Mutant(
+        "cap passed by one",
+        "shortener/quotas.py",
+        "used < :most",
+        "used <= :most",
+        "one more than asked for is led on",
+    ),
+    Mutant(
+        "caps used up by machines",
+        "shortener/handlers/redirect.py",
+        'if not guarded(found.link) or visiting.kind == "human":',
+        "if True:",
+        "a preview in a chat uses up a one-time link",
+    ),
+    Mutant(
+        "window by the link's time, not the clock's",
+        "shortener/handlers/redirect.py",
+        "link, now = found.link, self._now()",
+        "link, now = found.link, found.stream.at",
+        "a remembered link leads on after its expiry",
+    ),
+    Mutant(
+        "memory never refreshed",
+        "shortener/hotlinks.py",
+        "if entry is not None and now < entry.fresh_until:",
+        "if entry is not None:",
+        "an edit or a ban never binds where the link is hot",
+    ),
+    Mutant(
+        "memory goes back",
+        "shortener/hotlinks.py",
+        "if known is not None and _older(read, known.stream):",
+        "if False:",
+        "an old read brings an old target back",
+    ),
+    Mutant(
+        "memory as old as its answer",
+        "shortener/hotlinks.py",
+        "_Entry(read, asked, asked + FRESH_MS",
+        "_Entry(read, self._now(), self._now() + FRESH_MS",
+        "an edit binds late where a read took long",
+    ),
+    Mutant(
+        "stale without end",
+        "shortener/hotlinks.py",
+        "spare = entry if entry is not None and now - entry.read_at < STALE_MS else None",
+        "spare = entry",
+        "while the store fails, links lead for ever as they were",
+    ),
+    Mutant(
+        "lost click not logged",
+        "shortener/clicks.py",
+        "            log.add(lost_click=envelope)\n",
+        "",
+        "a click that the queue did not take is nowhere",
+    ),
+    Mutant(
+        "click told before the cap",
+        "shortener/handlers/redirect.py",
+        "        link = found.link\n"
+        "        if link.max_clicks is not None and not self._quotas.take(_cap(found),"
+        " link.max_clicks):\n"
+        "            return _ended(link)\n"
+        "        url = destination(link, visiting)\n"
+        "        if link.counted:\n"
+        '            agent = request.headers.get("user-agent", "")\n'
+        '            referrer = request.headers.get("referer", "")\n'
+        "            click = message(found.stream, link, visiting, url, agent, referrer)\n"
+        "            self._clicks.tell(click, request.log)\n",
+        "        link = found.link\n"
+        "        url = destination(link, visiting)\n"
+        "        if link.counted:\n"
+        '            click = message(found.stream, link, visiting, url, "", "")\n'
+        "            self._clicks.tell(click, request.log)\n"
+        "        if link.max_clicks is not None and not self._quotas.take(_cap(found),"
+        " link.max_clicks):\n"
+        "            return _ended(link)\n",
+        "who was led nowhere counts as a click",
+    ),
+    Mutant(
+        "any password opens",
+        "shortener/handlers/redirect.py",
+        "if not passwords.matches(given[:128], kept):",
+        "if False:",
+        "a wrong password leads on",
+    ),
+    Mutant(
+        "accepted creates under a fresh id",
+        "shortener/handlers/execute.py",
+        "wish, context, tried = deferred",
+        "wish, context, tried = deferred\n"
+        "    context = replace(context, commit_id=context.commit_id[::-1])",
+        "a create whose append had got through loses against itself, or makes another link",
+    ),
+    Mutant(
+        "tried code ignored",
+        "shortener/handlers/execute.py",
+        "if tried is not None and wish.alias is None:",
+        "if False:",
+        "a fresh code that was written already is given out again",
+    ),
+    Mutant(
+        "outcome of the newest delivery",
+        "shortener/handlers/execute.py",
+        "        commands.create(stream, Conclude(event), replace(context, signature=None))\n"
+        "    except AlreadyExists:\n",
+        "        commands.n = getattr(commands, 'n', 0) + 1\n"
+        "        name = f'{context.commit_id}.{commands.n}'\n"
+        "        fresh = replace(context, signature=None, commit_id=name)\n"
+        "        commands.create(stream, Conclude(event), fresh)\n"
+        "    except AlreadyExists:\n"
+        "        commands.execute(stream, Conclude(event), fresh)\n",
+        "an outcome that was read is written again",
+    ),
+    Mutant(
+        "accepted though not sent",
+        "shortener/creating.py",
+        '        self._runtime.client("sqs").send_message(\n'
+        "            QueueUrl=self._queue_url, MessageBody=json.dumps(packed(deferred))\n"
+        "        )\n",
+        "        try:\n"
+        '            self._runtime.client("sqs").send_message(\n'
+        "                QueueUrl=self._queue_url, MessageBody=json.dumps(packed(deferred))\n"
+        "            )\n"
+        "        except Exception:\n"
+        "            pass\n",
+        "a create is promised that nobody will carry out",
+    ),
+    Mutant(
+        "dedupe answers with another's link",
+        "shortener/issuing.py",
+        " or link.owner != context.actor",
+        "",
+        "who gave a link away is told that it is still his",
+    ),
+    Mutant(
+        "anybody transfers",
+        "kernel/commands.py",
+        "if context.tenant and not self.decider.visible(current.state, context.actor):",
+        "if context.tenant and not hasattr(command, 'owner') and not self.decider.visible("
+        "current.state, context.actor):",
+        "whoever knows a code takes the link",
+    ),
+    Mutant(
+        "one key for all of a bulk request",
+        "shortener/handlers/bulk.py",
+        'f"{key}.{index}" if key else None',
+        "key",
+        "links of one request are taken for repeats of one another",
+    ),
+    Mutant(
+        "lifted bans stay",
+        "shortener/enforcement.py",
+        "held = None if state is None or state.lifted else state",
+        "held = state",
+        "a ban that was lifted is enforced again",
     ),
 )
 

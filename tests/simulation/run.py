@@ -6,19 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
+from unittest.mock import patch
+
+from argon2 import PasswordHasher
 
 from functions.kernel.projector import Kinds
 from functions.shortener import projecting
-from tests.simulation import operator, shortener
+from tests.simulation import links, operator, shortener
+from tests.simulation.accepted import Promises
 from tests.simulation.actors import SHARDS, QueueFeed, StreamFeed, run_schedule
 from tests.simulation.chaos import Plan
 from tests.simulation.coverage import Coverage
 from tests.simulation.history import History
 from tests.simulation.invariants import Capability, Log, Views
+from tests.simulation.moderators import Moderator
 from tests.simulation.operator import Bench, bench
+from tests.simulation.redirects import Redirects
 from tests.simulation.scheduler import Stuck
 from tests.simulation.tally import simulation as tally
 from tests.simulation.tally import wiring
+from tests.simulation.visitors import visitors
 from tests.simulation.world import Deployment, Violation, World, deployment
 from tests.support.handlers import ROOT
 
@@ -56,7 +63,7 @@ def simulate(plan: Plan) -> Result:
     """Runs one seed. Raises what is a mistake in the simulation itself."""
     world = World(plan, deployed())
     violation = None
-    with world:
+    with world, patch("functions.shortener.passwords._hasher", _hasher):
         run = Simulation(world)
         try:
             run.all()
@@ -75,6 +82,11 @@ def simulate(plan: Plan) -> Result:
     )
 
 
+def _hasher() -> PasswordHasher:
+    # The least that argon2 takes: 60 ms for each password would be most of a run.
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
 @dataclass(frozen=True)
 class Simulated:
     """One capability in a run: what it is, its true log, its views held to it, its tools."""
@@ -91,7 +103,7 @@ class Simulation:
     def __init__(self, world: World) -> None:
         self.actors: list[str] = []
         self._world = world
-        self._shortener = self._simulated(shortener.CAPABILITY, projecting.KINDS, "links")
+        self._shortener = self._simulated(links.CAPABILITY, projecting.KINDS, "links")
         self._tally = self._simulated(tally.CAPABILITY, wiring.KINDS, "tallies")
         self._all = (self._shortener, self._tally)
         self._under_way = 0
@@ -123,9 +135,15 @@ class Simulation:
     def all(self) -> None:
         """The whole run. Raises Violation, Stuck."""
         world = self._world
-        clients = shortener.clients(world, self._shortener.log)
+        log = self._shortener.log
+        shared, promises = shortener.shared(world), Promises(world, log)
+        redirects, moderator = Redirects(world, log), Moderator(world, log, shared)
+        clients = shortener.clients(world, log, promises, shared)
         for client in clients:
             self._start(client.name, client.run)
+        for visitor in visitors(world, shared):
+            self._start(visitor.name, visitor.run)
+        self._start(moderator.name, moderator.run)
         for counter in tally.counters(world, self._tally.log):
             self._start(counter.name, counter.run)
         self._start("sweep", self._sweep_at_times)
@@ -137,8 +155,13 @@ class Simulation:
         world.note("calm", "nothing fails from here on", "")
         self._finish("quiet", lambda: None)
         self._finish("mend", self._mend)
+        # Until no read shows what was before.
+        self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
         for each in self._all:
             each.views.settled()
+        promises.settled()
+        redirects.settled()
+        moderator.settled()
         for client in clients:
             self._finish(f"{client.name} looks", client.settled)
 
@@ -206,6 +229,7 @@ class Simulation:
             self._world.sleep(600)
             self._sweep()
         self._redrive()
+        run_schedule(self._world, self._world.deployed.functions["ShortenerEnforce"])
 
     def _redrive(self) -> None:
         sqs = self._world.sqs

@@ -9,70 +9,38 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from tests.simulation.invariants import Capability, Log, Logged, State
+from tests.simulation.accepted import Promises
+from tests.simulation.invariants import Log, Logged, State
+from tests.simulation.links import (
+    HOST,
+    PASSWORD,
+    TERMS,
+    contradicts,
+    hosts,
+    millis,
+    same_url,
+    shown,
+    stream_id,
+    text,
+)
+from tests.simulation.links import holds as field_holds
 from tests.simulation.world import Violation, World
 from tests.support.http_api import Response
 
 LINKS = "/v1/links"
+MODERATION = (
+    ("PUT", f"{LINKS}/unknown/standing"),
+    ("POST", "/v1/bans"),
+    ("DELETE", "/v1/bans/owner/nobody"),
+)
 ALIASES = ("sale", "Sale", "news", "a.b")
 PATHS = ("", "/one", "/two?q=1")
-RING = 8
-"""Commands with a key that a link remembers."""
 ATTEMPTS = 5
 LOSSES = 5
 """Races that an edit loses before it gives up."""
 OTHER_TENANT = "acme"
-
-
-_NEW: State = {
-    "disabled": False,
-    "deleted": False,
-    "expires_at": None,
-    "counted": True,
-    "standing": "clear",
-}
-
-
-def fold(state: State, kind: str, data: dict[str, Any]) -> State:
-    """The oracle's own idea of what a link's events mean."""
-    changes: dict[str, State] = {
-        "LinkCreated": {**_NEW, **data},
-        "LinkRetargeted": {"long_url": data.get("long_url")},
-        "LinkExpiryChanged": {"expires_at": data.get("expires_at")},
-        "LinkRedirectStatusChanged": {"redirect_status": data.get("redirect_status")},
-        "LinkDisabled": {"disabled": True},
-        "LinkEnabled": {"disabled": False},
-        "LinkDeleted": {"deleted": True, "deleted_at": data.get("deleted_at")},
-    }
-    return {**state, **changes[kind]}
-
-
-def row(version: int, state: State) -> dict[str, Any]:
-    """What the list keeps of a link; nothing of a deleted one."""
-    if state["deleted"]:
-        return {}
-    link = {name: value for name, value in state.items() if value is not None}
-    return {"version": version, "link": link}
-
-
-CAPABILITY = Capability(
-    name="shortener",
-    events="ShortenerEvents",
-    views="ShortenerViews",
-    view="links",
-    projector="ShortenerProject",
-    sweep="ShortenerSweep",
-    queues=("ShortenerRetry", "ShortenerRetryDlq"),
-    snapshot_every=1,
-    ring=RING,
-    fold=fold,
-    ended=lambda state: bool(state["deleted"]),
-    row=row,
-)
 
 
 @dataclass
@@ -115,6 +83,7 @@ class Client:
         self,
         world: World,
         log: Log,
+        promises: Promises,
         shared: Shared,
         user: str,
         tenant: str,
@@ -124,12 +93,14 @@ class Client:
         self.name = f"{user}.{tenant}.{device}"
         self._world = world
         self._log = log
+        self._promises = promises
         self._shared = shared
         self._user = user
         self._tenant = tenant
         self._operations = operations
         self._chance = world.plan.chance(f"client/{self.name}")
         self._done: list[Operation] = []
+        self._tickets: list[Ticket] = []
         self._known = shared.known.setdefault((user, tenant), {})
         self._count = 0
 
@@ -137,7 +108,9 @@ class Client:
         """The client's whole life."""
         makers: dict[Callable[[], Operation | None], int] = {
             self._create: 8,
+            self._bulk: 8 if self._world.focus[0] == "ShortenerBulk" else 1,
             self._patch: 25 if self._shared.hot else 10,
+            self._transfer: 1,
             self._delete: 1 if self._shared.hot else 2,
             self._redirect: 5,
             self._read: 3,
@@ -147,19 +120,25 @@ class Client:
             self._again: 3,
             self._reuse: 1,
             self._malformed: 1,
+            self._pending: 3,
         }
         for _ in range(self._operations):
             [maker] = self._chance.choices(list(makers), list(makers.values()))
             if (operation := maker()) is not None:
                 self._perform(operation)
-            self._world.sleep(0 if self._shared.hot else self._chance.choice((0, 0, 0.05, 1, 10)))
+            pauses = (0,) * 9 + (2,) if self._shared.hot else (0, 0, 0.05, 1, 10)
+            self._world.sleep(self._chance.choice(pauses))
 
     def settled(self) -> None:
-        """When all is quiet: the list is the fold of the log, page by page."""
+        """When all is quiet: promises are kept, the list is the fold of the log, page by page."""
+        for ticket in self._tickets:
+            self._redeem(ticket, settled=True)
         expected = [
-            _shown(commits[-1].state, commits[-1].after)
+            shown(commits[-1].state, commits[-1].after)
             for stream, commits in self._log.streams.items()
-            if self._mine(stream, commits[-1].state) and not commits[-1].state["deleted"]
+            if stream.startswith("link#")
+            and self._mine(stream, commits[-1].state)
+            and not commits[-1].state["deleted"]
         ]
         expected.sort(key=lambda link: (link["created_at"], link["code"]), reverse=True)
         for limit in ("2", "100"):
@@ -172,7 +151,7 @@ class Client:
     # ---- What it does -------------------------------------------------------------------------
 
     def _create(self) -> Operation:
-        body: dict[str, Any] = {"long_url": self._url()}
+        body: dict[str, Any] = {"long_url": self._url(), **self._terms()}
         way = self._chance.choice(("alias", "dedupe", "dedupe", "fresh"))
         if way == "alias":
             body["alias"] = self._chance.choice(ALIASES)
@@ -184,6 +163,48 @@ class Client:
             body["expires_at"] = self._expiry()
         return self._operation("create", "POST", LINKS, body=body, code=body.get("alias", ""))
 
+    def _terms(self) -> dict[str, Any]:
+        """Some terms, mostly none."""
+        chance = self._chance
+        ios = {"device": ["ios"], "to": [{"url": "https://example.com/ios", "weight": 1}]}
+        begin = chance.choice((-1_000, 50, 2_000, 10_000))
+        some = {
+            "max_clicks": chance.choice((1, 2, 3)),
+            "password": PASSWORD,
+            "not_before": text(self._world.now + begin),
+            "fallback_url": "https://example.com/late",
+            "rules": [ios],
+            "tags": ["one", "two"],
+            "title": "A title",
+            "counted": False,
+        }
+        rare = {"password": 0.06, "counted": 0.04, "max_clicks": 0.2}
+        return {
+            name: value for name, value in some.items() if chance.random() < rare.get(name, 0.08)
+        }
+
+    def _bulk(self) -> Operation:
+        def item(number: int) -> dict[str, Any]:
+            # No URL twice in a request, so that each link tells which item it is of.
+            url = f"https://example.com/{self.name}/{self._count}/{number}"
+            some: dict[str, Any] = {"dedupe": False} if self._chance.random() < 0.3 else {}
+            if self._chance.random() < 0.2:
+                some["alias"] = self._chance.choice(ALIASES)
+            if self._chance.random() < 0.1:
+                some["redirect_status"] = 200
+            return {"long_url": url, **self._terms(), **some}
+
+        items = [item(number) for number in range(self._chance.choice((1, 2, 4)))]
+        operation = self._operation("bulk", "POST", f"{LINKS}/bulk", body={"links": items})
+        operation.id = f"bulk.{operation.id}"
+        return operation
+
+    def _transfer(self) -> Operation | None:
+        """To anybody; who has it then is to see it, and who had it is not."""
+        owner = self._chance.choice(("alice", "bob"))
+        code = self._code()
+        return self._edit("transfer", "POST", code, {"owner": owner}, "/transfer")
+
     def _patch(self) -> Operation:
         code = self._code()
         changes: dict[str, Any] = {
@@ -191,7 +212,10 @@ class Client:
             "disabled": self._chance.choice((True, False, None)),
             "redirect_status": self._chance.choice((301, 302, 307, None)),
             "expires_at": self._expiry(),
+            **self._terms(),
         }
+        if self._chance.random() < 0.2:
+            changes[self._chance.choice((*TERMS, "counted"))] = None
         if self._shared.hot:
             # Each edit really is one, so that the link's memory fills.
             changes["long_url"] += f"/{self.name}/{self._count}"
@@ -204,13 +228,15 @@ class Client:
     def _delete(self) -> Operation:
         return self._edit("delete", "DELETE", self._code(), None)
 
-    def _edit(self, kind: str, method: str, code: str, body: dict[str, Any] | None) -> Operation:
+    def _edit(
+        self, kind: str, method: str, code: str, body: dict[str, Any] | None, after: str = ""
+    ) -> Operation:
         version = self._known.get(code, 1)
         tags = ("*", "*", f'"{version}"', f'"{version}"', '"1"')
         tag = self._chance.choice(tags[:3] if self._shared.hot else tags)
         headers = {"if-match": tag}
         return self._operation(
-            kind, method, f"{LINKS}/{code}", body=body, code=code, headers=headers
+            kind, method, f"{LINKS}/{code}{after}", body=body, code=code, headers=headers
         )
 
     def _redirect(self) -> Operation:
@@ -225,7 +251,7 @@ class Client:
     def _read_past(self) -> Operation:
         code = self._code()
         version = str(self._chance.randint(0, 5))
-        moment = _text(self._world.now - int(self._chance.random() ** 3 * 30_000))
+        moment = text(self._world.now - int(self._chance.random() ** 3 * 30_000))
         query = {"at": self._chance.choice((version, moment))}
         return self._operation("read past", "GET", f"{LINKS}/{code}", code=code, query=query)
 
@@ -272,9 +298,21 @@ class Client:
         again.reuses = first.reuses or first
         return again
 
+    def _pending(self) -> Operation | None:
+        """Asks what became of a create that was accepted: its own or, in vain, another's."""
+        everybody = [ticket for ticket in self._shared.tickets if ticket not in self._tickets]
+        if everybody and self._chance.random() < 0.3:
+            ticket = self._chance.choice(everybody)
+            if ticket.caller != (self._user, self._tenant):
+                self._snoop(ticket)
+        elif self._tickets:
+            self._redeem(self._chance.choice(self._tickets))
+        return None
+
     def _malformed(self) -> Operation:
         code = self._code()
         edit = f"{LINKS}/{code}"
+        bulk, give, owner = f"{LINKS}/bulk", f"{edit}/transfer", {"owner": "alice"}
         some = {"long_url": "https://example.com/"}
         free = {"if-match": "*"}
         choices: list[tuple[int, str, str, Any, dict[str, str]]] = [
@@ -306,6 +344,29 @@ class Client:
             (401, "GET", edit, None, {"x-scopes": "no token"}),
             (400, "GET", f"{edit}/history?cursor=root.forged", None, {}),
             (422, "GET", f"{edit}/history?limit=0", None, {}),
+            (422, "POST", bulk, {"links": []}, {}),
+            (400, "POST", bulk, "{", {}),
+            (413, "POST", bulk, " " * 1_100_000, {}),
+            (415, "POST", bulk, {"links": [some]}, {"content-type": "text/plain"}),
+            (403, "POST", bulk, {"links": [some]}, {"x-scopes": "none"}),
+            (401, "POST", bulk, {"links": [some]}, {"x-scopes": "no token"}),
+            (428, "POST", give, owner, {}),
+            (400, "POST", give, "{", free),
+            (422, "POST", give, {"owner": ""}, free),
+            (413, "POST", give, " " * 70_000, free),
+            (415, "POST", give, owner, {**free, "content-type": "text/plain"}),
+            (403, "POST", give, owner, {**free, "x-scopes": "none"}),
+            (401, "POST", give, owner, {**free, "x-scopes": "no token"}),
+            (404, "GET", "/v1/commands/root.forged", None, {}),
+            (403, "GET", "/v1/commands/root.forged", None, {"x-scopes": "none"}),
+            (401, "GET", "/v1/commands/root.forged", None, {"x-scopes": "no token"}),
+            *(
+                (status, method, path, None, {"x-scopes": scopes})
+                for method, path in MODERATION
+                for status, scopes in ((403, "none"), (403, "shortener:write"), (401, "no token"))
+            ),
+            (422, "PUT", f"{edit}/standing", {"standing": "odd"}, {"x-scopes": "ops"}),
+            (404, "PUT", f"{LINKS}/unknown/standing", {"standing": "clear"}, {"x-scopes": "ops"}),
             (403, "GET", f"{edit}/history", None, {"x-scopes": "none"}),
             (401, "GET", f"{edit}/history", None, {"x-scopes": "no token"}),
         ]
@@ -329,7 +390,10 @@ class Client:
         self._count += 1
         identity = f"{self.name}.{self._count}"
         given = dict(headers or {})
-        if kind in ("create", "patch", "delete") and self._chance.random() < 0.6:
+        if (
+            kind in ("create", "patch", "delete", "transfer", "bulk")
+            and self._chance.random() < 0.6
+        ):
             given["idempotency-key"] = f"key-{identity}"
         return Operation(
             identity, kind, method, path, body, given, dict(query or {}), code, self._world.now
@@ -345,11 +409,12 @@ class Client:
         return self._chance.choice(pool)
 
     def _url(self) -> str:
-        return "https://example.com" + self._chance.choice(PATHS)
+        host = self._chance.choice(("example.com",) * 8 + ("bad.example", "very.bad.example"))
+        return f"https://{host}" + self._chance.choice(PATHS)
 
     def _expiry(self) -> str | None:
         ahead = self._chance.choice((None, 100, 3_000, 15_000, 86_400_000))
-        return None if ahead is None else _text(self._world.now + ahead)
+        return None if ahead is None else text(self._world.now + ahead)
 
     # ---- How it asks --------------------------------------------------------------------------
 
@@ -376,8 +441,8 @@ class Client:
         headers = {**operation.headers, "x-correlation-id": operation.correlation}
         scopes = headers.pop("x-scopes", None)
         claims = {"sub": self._user, "custom:tenant": self._tenant}
-        if scopes == "none":
-            claims["custom:scopes"] = ""
+        if scopes is not None:
+            claims["custom:scopes"] = scopes.replace("none", "")
         body = operation.body
         query = {} if operation.kind == "malformed" else operation.query
         return self._world.request(
@@ -396,6 +461,8 @@ class Client:
             "create": self._check_create,
             "patch": self._check_edit,
             "delete": self._check_edit,
+            "transfer": self._check_edit,
+            "bulk": self._check_bulk,
             "redirect": self._check_redirect,
             "read": self._check_read,
             "read past": self._check_past,
@@ -405,25 +472,42 @@ class Client:
         }
         self._world.coverage.hit("clients", operation.kind, str(answer.status))
         checks[operation.kind](operation, answer)
-        if operation.kind in ("create", "patch") and answer.status < 300:
+        if operation.kind in ("create", "patch", "transfer") and answer.status in (200, 201):
             link = answer.json()
             asked = operation.body or {}
-            if answer.status == 201 and asked.get("dedupe", True) and "alias" not in asked:
-                self._shared.deduped.add(_stream(link["code"]))
-            self._known[link["code"]] = link["version"]
-            self._shared.codes.setdefault(link["code"])
+            derived = "alias" not in asked and not asked.get("password")
+            if answer.status == 201 and asked.get("dedupe", True) and derived:
+                self._shared.deduped.add(stream_id(link["code"]))
+            self._learn(link["code"], link["version"])
+        if operation.kind == "transfer" and answer.status == 200:
+            new = (operation.body or {})["owner"], self._tenant
+            if new != (self._user, self._tenant):
+                self._known.pop(operation.code, None)
+                known = self._shared.known.setdefault(new, {})
+                known[operation.code] = answer.json()["version"]
         if operation.kind in ("patch", "delete") and answer.status in (204, 410):
             # Others still try it; its owner mostly turns to another link.
             self._known.pop(operation.code, None)
 
+    def _learn(self, code: str, version: int) -> None:
+        self._known[code] = version
+        self._shared.codes.setdefault(code)
+        state = self._log.state(stream_id(code), version)
+        if state["max_clicks"] or state["password"]:
+            self._shared.guarded.setdefault(code)
+
     def _check_create(self, operation: Operation, answer: Response) -> None:
-        body, stream = operation.body or {}, _stream(operation.code)
+        body, stream = operation.body or {}, stream_id(operation.code)
         first = self._log.of(stream)[0] if self._log.of(stream) else None
         match answer.status:
             case 201:
                 self._check_created(operation, answer)
             case 200:
                 self._check_deduped(operation, answer)
+            case 202:
+                self._check_accepted(operation, answer)
+            case 403:
+                self._expect("only who is banned is kept out", operation, self._banned())
             case 409 if "alias_taken" not in answer.text:
                 met = self._world.met[self._world.actor()]
                 self._expect("a conflict has rivals", operation, "conflict" in met)
@@ -438,11 +522,11 @@ class Client:
                 self._expect(
                     "only what is wrong is refused",
                     operation,
-                    self._too_late(body) and "expires_at" in answer.text,
+                    self._refusable(body, [{}], answer.text),
                 )
             case _:
                 self._fail("an answer is one of the documented", operation, answer.text)
-        if operation.reuses and answer.status < 300:
+        if operation.reuses and answer.status in (200, 201):
             former = operation.reuses.correlation
             known = self._log.commands.get(former)
             if known and known[1].now < operation.asked and known[1] is first:
@@ -451,24 +535,26 @@ class Client:
     def _check_created(self, operation: Operation, answer: Response) -> None:
         link, wanted = answer.json(), operation.body or {}
         found = self._log.commands.get(operation.correlation)
-        if found is None or found[0] != _stream(link["code"]) or found[1].before != 0:
+        if found is None or found[0] != stream_id(link["code"]) or found[1].before != 0:
             self._fail("what is acknowledged is in the log", operation, f"{found}")
             return
         created = found[1].states[0]
         self._expect(
             "what is acknowledged is what was asked",
             operation,
-            link == _shown(created, 1)
+            link == shown(created, 1)
             and (created["owner"], found[1].tenant) == (self._user, self._tenant)
-            and _same_url(created["long_url"], wanted["long_url"])
+            and same_url(created["long_url"], wanted["long_url"])
             and created["redirect_status"] == wanted.get("redirect_status", 302)
+            and all(field_holds(created, n, wanted[n]) for n in wanted if n in (*TERMS, "counted"))
             and ("expires_at" not in wanted or link["expires_at"] == wanted["expires_at"])
             and link["code"] == wanted.get("alias", link["code"])
             and answer.headers["etag"] == '"1"',
         )
         self._check_first(operation, answer)
-        if wanted.get("dedupe", True) and "alias" not in wanted and not operation.repeats:
-            self._check_nothing_to_dedupe(operation, _stream(link["code"]))
+        derived = "alias" not in wanted and not wanted.get("password")
+        if wanted.get("dedupe", True) and derived and not operation.repeats:
+            self._check_nothing_to_dedupe(operation, stream_id(link["code"]))
 
     def _check_first(self, operation: Operation, answer: Response) -> None:
         first = operation.repeats
@@ -482,21 +568,27 @@ class Client:
         for stream, commits in self._log.streams.items():
             if stream == made or not commits or commits[0].now >= operation.begun:
                 continue
+            if not stream.startswith("link#"):
+                continue
             state, tenant = commits[-1].state, commits[-1].tenant
             unchanged = commits[-1].now < operation.begun
             ours = (state["owner"], tenant) == (self._user, self._tenant)
-            fits = _same_url(state["long_url"], wanted["long_url"]) and not (
-                {"redirect_status", "expires_at"} & wanted.keys()
+            fits = same_url(state["long_url"], wanted["long_url"]) and not (
+                {"redirect_status", "expires_at", "counted", *TERMS} & wanted.keys()
             )
             # A link that was pointed there later stands at another URL's code.
             begun = commits[0].states[0]["long_url"]
-            own_way = stream in self._shared.deduped and _same_url(begun, wanted["long_url"])
+            own_way = (
+                stream in self._shared.deduped
+                and same_url(begun, wanted["long_url"])
+                and commits[0].states[0]["owner"] == self._user
+            )
             if unchanged and ours and fits and own_way and self._surely_live(state):
                 self._fail("a URL has one link", operation, f"{stream} has it already")
 
     def _check_deduped(self, operation: Operation, answer: Response) -> None:
         link, wanted = answer.json(), operation.body or {}
-        stream = _stream(link["code"])
+        stream = stream_id(link["code"])
         state = self._log.state(stream, link["version"])
         low, high = self._log.version(stream, operation.asked), self._log.head(stream)
         tenant = self._log.of(stream)[0].tenant if state else ""
@@ -504,13 +596,18 @@ class Client:
             "dedupe answers with a link that leads there",
             operation,
             low <= link["version"] <= high
-            and link == _shown(state, link["version"])
+            and link == shown(state, link["version"])
             and wanted.get("dedupe", True)
             and "alias" not in wanted
             and (state["owner"], tenant) == (self._user, self._tenant)
-            and _same_url(state["long_url"], wanted["long_url"])
+            and same_url(state["long_url"], wanted["long_url"])
             and not self._surely_dead(state, operation)
-            and all(link[n] == wanted[n] for n in ("redirect_status", "expires_at") if n in wanted),
+            and not wanted.get("password")
+            and all(
+                field_holds(state, n, wanted[n])
+                for n in ("redirect_status", "expires_at", "counted", *TERMS)
+                if n in wanted
+            ),
         )
         first = operation.repeats
         if first is not None and first.answer is not None and first.answer.status == 201:
@@ -518,7 +615,7 @@ class Client:
             self._world.coverage.hit("known", "shortener", "repeated create deduped")
 
     def _check_edit(self, operation: Operation, answer: Response) -> None:
-        stream = _stream(operation.code)
+        stream = stream_id(operation.code)
         own = self._log.commands.get(operation.correlation)
         forgotten = own is not None and self._log.forgotten(stream, own[1])
         window = list(self._window(stream, operation.begun, operation.asked))
@@ -534,6 +631,8 @@ class Client:
                 )
                 if forgotten:
                     self._world.coverage.hit("kernel", "shortener", "late repeat forgotten")
+            case 403:
+                self._expect("only who is banned is kept out", operation, self._banned())
             case 404:
                 hidden = any(not self._mine(stream, state) for _, state in window)
                 self._expect("only what is not one's own is not found", operation, hidden)
@@ -549,19 +648,23 @@ class Client:
             case 422 if operation.reuses:
                 pass
             case 422:
-                late = self._too_late(operation.body or {}) and "expires_at" in answer.text
-                self._expect("only what is wrong is refused", operation, late)
+                states = [state for _, state in window]
+                wrong = self._refusable(operation.body or {}, states, answer.text)
+                self._expect("only what is wrong is refused", operation, wrong)
             case _:
                 self._fail("an answer is one of the documented", operation, answer.text)
 
     def _check_edited(self, operation: Operation, answer: Response) -> None:
-        stream, own = _stream(operation.code), self._log.commands.get(operation.correlation)
+        stream, own = stream_id(operation.code), self._log.commands.get(operation.correlation)
         if own is not None:
             self._count_conflicts(stream, own[1], operation)
         self._check_reuse(operation, stream)
         if own is not None and operation.if_match is not None:
             held = own[1].before == operation.if_match
             self._expect("an edit changes the version it expects", operation, held)
+        if own is not None:
+            theirs = self._mine(stream, self._log.state(stream, own[1].before))
+            self._expect("an edit is its owner's", operation, theirs)
         if operation.kind == "delete":
             self._expect(
                 "what is acknowledged is in the log",
@@ -578,10 +681,10 @@ class Client:
             "what is acknowledged is what was asked",
             operation,
             (own is not None or unchanged)
-            and self._mine(stream, state)
-            and link == _shown(state, version)
+            and (own is not None or self._mine(stream, state))
+            and link == shown(state, version)
             and answer.headers["etag"] == f'"{version}"'
-            and all(_holds(state, name, value) for name, value in wanted.items()),
+            and all(field_holds(state, name, value) for name, value in wanted.items()),
         )
         first = operation.repeats
         if first and first.answer and first.answer.status == 200 and own is not None:
@@ -607,30 +710,112 @@ class Client:
         self._world.coverage.hit("kernel", "shortener", f"conflict depth {min(3, len(rivals))}")
 
     def _check_redirect(self, operation: Operation, answer: Response) -> None:
-        stream, world = _stream(operation.code), self._world
-        earliest = operation.asked - world.weather.staleness
-        window = list(self._window(stream, earliest, earliest))
-        match answer.status:
-            case 301 | 302 | 307 | 308:
-                target = answer.headers["location"]
-                led = any(
-                    state
-                    and (state["long_url"], state["redirect_status"]) == (target, answer.status)
-                    and not self._surely_dead(state, operation)
-                    for _, state in window
+        """redirects.py holds every redirect to its promise, also one that nobody gets."""
+
+    def _check_bulk(self, operation: Operation, answer: Response) -> None:
+        if answer.status == 403:
+            self._expect("only who is banned is kept out", operation, self._banned())
+            return
+        items, wanted = answer.json()["items"], (operation.body or {})["links"]
+        made = 0
+        for item, asked in zip(items, wanted, strict=True):
+            self._world.coverage.hit("bulk", "shortener", str(item["status"]))
+            made += item["status"] == 201 and not item["repeated"]
+            self._check_item(operation, item, asked)
+        failed = sum(item["status"] >= 400 for item in items)
+        told = (answer.json()["created"], answer.json()["failed"])
+        self._expect("a bulk answer counts its items", operation, told == (made, failed))
+
+    def _check_item(
+        self, operation: Operation, item: Mapping[str, Any], asked: Mapping[str, Any]
+    ) -> None:
+        problem = json.dumps(item.get("problem"))
+        match item["status"]:
+            case 201 | 200:
+                link = item["link"]
+                stream = stream_id(link["code"])
+                state, first = self._log.state(stream, link["version"]), self._log.of(stream)[0]
+                own = first.correlation == operation.correlation
+                true = (
+                    link == shown(state, link["version"])
+                    and self._mine(stream, state)
+                    and own == (item["status"] == 201)
+                    and all(
+                        field_holds(state, n, asked[n])
+                        for n in ("long_url", "redirect_status", "counted", *TERMS)
+                        if n in asked
+                    )
                 )
-                self._expect("a code leads where it led just now", operation, led)
-            case 404:
-                unknown = any(version == 0 for version, _ in window)
-                self._expect("a link that is there is found", operation, unknown)
-            case 410:
-                dead = any(state and not self._surely_live(state) for _, state in window)
-                self._expect("a live link is not gone", operation, dead)
+                self._expect("a bulk item is what was asked", operation, true)
+                self._learn(link["code"], link["version"])
+            case 409 if "alias_taken" in problem:
+                first = self._log.of(stream_id(asked["alias"]))[0]
+                beaten = first.correlation != operation.correlation or (
+                    first.states[0]["long_url"] != asked["long_url"]
+                )
+                self._expect("a command is not beaten by itself", operation, beaten)
+            case 409:
+                met = self._world.met[self._world.actor()]
+                self._expect("a conflict has rivals", operation, "conflict" in met)
+            case 422:
+                wrong = asked.get("redirect_status") == 200
+                refusable = wrong or self._refusable(asked, [{}], problem)
+                self._expect("only what is wrong is refused", operation, refusable)
+            case 403:
+                self._expect("only who is banned is kept out", operation, self._banned())
+            case 503:
+                met = self._world.met[self._world.actor()]
+                self._expect("no item fails without a cause", operation, bool(met))
             case _:
-                self._fail("an answer is one of the documented", operation, answer.text)
+                self._fail("an answer is one of the documented", operation, problem)
+
+    # ---- Accepted creates ---------------------------------------------------------------------
+
+    def _check_accepted(self, operation: Operation, answer: Response) -> None:
+        place = answer.json()["status_url"]
+        named = answer.headers["location"] == place and place.startswith(f"{HOST}/v1/commands/")
+        self._expect("who is accepted is told where to ask", operation, named)
+        sent = self._promises.newest(operation.correlation)
+        ticket = Ticket((self._user, self._tenant), place.removeprefix(HOST), sent, operation)
+        self._tickets.append(ticket)
+        self._shared.tickets.append(ticket)
+
+    def _snoop(self, ticket: Ticket) -> None:
+        operation = self._operation("snoop", "GET", ticket.path)
+        answer = operation.answer = self._ask(operation, 0)
+        if answer is not None and answer.status < 500:
+            self._world.coverage.hit("clients", "snoop", str(answer.status))
+            self._expect("another's ticket is not found", operation, answer.status == 404)
+
+    def _redeem(self, ticket: Ticket, *, settled: bool = False) -> None:
+        before = self._promises.outcome(ticket.stream)
+        operation = self._operation("pending", "GET", ticket.path)
+        answer = operation.answer = self._ask(operation, 0)
+        if answer is None or answer.status >= 500:
+            return
+        self._world.coverage.hit("clients", "pending", str(answer.status))
+        if answer.status == 202:
+            early = before is None and not settled
+            self._expect("what has ended is not pending", operation, early)
+            return
+        outcome = self._promises.outcome(ticket.stream)
+        if outcome is None:
+            self._fail("an outcome is in the log", operation, answer.text)
+            return
+        _, _, data = outcome.events[0]
+        told = answer.json()
+        if "code" in data:
+            place = {"status": "created", "link": f"{HOST}{LINKS}/{data['code']}"}
+            self._expect("an outcome is what is in the log", operation, told == place)
+            owner = self._log.state(stream_id(data["code"]), 1)["owner"]
+            if owner == self._user and not settled:
+                self._learn(data["code"], 1)
+            return
+        refused = told["status"] == "refused" and told["problem"]["type"].endswith(data["kind"])
+        self._expect("an outcome is what is in the log", operation, refused)
 
     def _check_read(self, operation: Operation, answer: Response) -> None:
-        stream = _stream(operation.code)
+        stream = stream_id(operation.code)
         window = dict(self._window(stream, operation.asked, operation.asked))
         match answer.status:
             case 200:
@@ -642,7 +827,7 @@ class Client:
                     state is not None
                     and self._mine(stream, state)
                     and not state["deleted"]
-                    and link == _shown(state, link["version"]),
+                    and link == shown(state, link["version"]),
                 )
             case 404:
                 hidden = any(not self._mine(stream, state) for state in window.values())
@@ -654,7 +839,7 @@ class Client:
                 self._fail("an answer is one of the documented", operation, answer.text)
 
     def _check_past(self, operation: Operation, answer: Response) -> None:
-        stream, at = _stream(operation.code), operation.query["at"]
+        stream, at = stream_id(operation.code), operation.query["at"]
         window = dict(self._window(stream, operation.asked, operation.asked))
         wanted = {self._at(stream, at, version) for version in window}
         if not any(self._mine(stream, state) for state in window.values()):
@@ -662,7 +847,7 @@ class Client:
         if answer.status == 200:
             link = answer.json()
             state = self._log.state(stream, link["version"])
-            right = link["version"] in wanted and link == _shown(state, link["version"])
+            right = link["version"] in wanted and link == shown(state, link["version"])
             self._expect("the past is what it was", operation, right)
         else:
             missing = answer.status == 404 and 0 in wanted
@@ -672,14 +857,14 @@ class Client:
         """The version that `at` means where the newest is `head`; 0 if there is none."""
         if at.isdecimal():
             return int(at) if 1 <= int(at) <= head else 0
-        moment = _millis(at)
+        moment = millis(at)
         return max(
             (e.after for e in self._log.of(stream) if e.at <= moment and e.after <= head),
             default=0,
         )
 
     def _check_history(self, operation: Operation, answer: Response) -> None:
-        stream = _stream(operation.code)
+        stream = stream_id(operation.code)
         window = dict(self._window(stream, operation.asked, operation.asked))
         if answer.status == 404:
             hidden = any(not self._mine(stream, state) for state in window.values())
@@ -689,7 +874,7 @@ class Client:
         if items is None:
             return
         known = [
-            (each.before + place, kind, _text(each.at))
+            (each.before + place, kind, text(each.at))
             for each in self._log.of(stream)
             for place, (kind, _, _) in enumerate(each.events, 1)
         ]
@@ -705,9 +890,9 @@ class Client:
             return
         items = self._pages(operation, answer)
         for item in items or ():
-            stream = _stream(item["code"])
+            stream = stream_id(item["code"])
             state = self._log.state(stream, item["version"])
-            right = self._mine(stream, state) and item == _shown(state, item["version"])
+            right = self._mine(stream, state) and item == shown(state, item["version"])
             self._expect("a list shows states that were", operation, right and not item["deleted"])
         order = [(item["created_at"], item["code"]) for item in items or ()]
         self._expect("a list is in order", operation, order == sorted(set(order), reverse=True))
@@ -727,6 +912,11 @@ class Client:
             turned = self._ask(operation_on, 0)
             if turned is None or turned.status >= 500:
                 return None
+            if turned.status == 404 and operation.kind == "history":
+                stream = stream_id(operation.code)
+                lost = not self._mine(stream, self._log.of(stream)[-1].state)
+                self._expect("only what is not one's own is not found", operation_on, lost)
+                return None
             if turned.status != 200:
                 self._fail("a cursor of ours is good", operation, turned.text)
                 return None
@@ -736,7 +926,8 @@ class Client:
         expected = operation.query["expected"]
         # Who may not see the link is told that first.
         hidden = answer.status == 404 and "?at=" in operation.path
-        told = hidden or str(answer.status) == expected
+        banned = answer.status == 403 and self._banned()
+        told = hidden or banned or str(answer.status) == expected
         self._expect("what is malformed is told so", operation, told)
 
     # ---- What it knows ------------------------------------------------------------------------
@@ -748,25 +939,58 @@ class Client:
 
     def _mine(self, stream: str, state: State) -> bool:
         commits = self._log.of(stream)
-        return bool(state) and (state["owner"], commits[0].tenant) == (self._user, self._tenant)
+        return (
+            bool(state)
+            and "owner" in state
+            and (state["owner"], commits[0].tenant) == (self._user, self._tenant)
+        )
 
     def _rivals(self, stream: str, operation: Operation) -> list[Logged]:
         return [each for each in self._log.of(stream) if each.now >= operation.asked]
 
+    def _banned(self) -> bool:
+        """Whether the user ever was: the directory may be as late as it likes."""
+        return bool(self._log.of(f"ban#owner#{self._user}"))
+
+    def _refusable(self, body: Mapping[str, Any], states: list[State], told: str) -> bool:
+        """Whether something is wrong with this, if the link is in one of these states."""
+        late = self._too_late(body) and "expires_at" in told
+        contradictory = any(contradicts(state, body) for state in states) and (
+            "not_before" in told or "counted" in told
+        )
+        return late or contradictory or ("was banned" in told and self._on_banned_host(body))
+
+    def _on_banned_host(self, body: Mapping[str, Any]) -> bool:
+        urls = {"long_url": "", "fallback_url": None, "rules": None, **body}
+        named = hosts({**urls, "rules": None})
+        return any(
+            host.endswith(each.rpartition("#")[2])
+            for host in named
+            for each in self._log.streams
+            if each.startswith("ban#host#")
+        )
+
     def _too_late(self, body: Mapping[str, Any]) -> bool:
         """Whether some container's clock may have found the expiry in the past."""
         expiry = body.get("expires_at")
-        return expiry is not None and _millis(expiry) <= self._world.now + self._skew
+        return expiry is not None and millis(expiry) <= self._world.now + self._skew
 
     def _surely_live(self, state: State) -> bool:
         expiry = state["expires_at"]
         alive = expiry is None or expiry > self._world.now + self._skew
-        return alive and not state["disabled"] and not state["deleted"]
+        begin = state["not_before"]
+        begun = begin is None or begin <= self._world.now - self._skew
+        return alive and begun and not self._off(state)
 
     def _surely_dead(self, state: State, operation: Operation) -> bool:
         expiry = state["expires_at"]
         expired = expiry is not None and expiry <= operation.asked - self._skew
-        return bool(expired or state["disabled"] or state["deleted"])
+        begin = state["not_before"]
+        early = begin is not None and begin > self._world.now + self._skew
+        return bool(expired or early or self._off(state))
+
+    def _off(self, state: State) -> bool:
+        return bool(state["disabled"] or state["deleted"] or state["standing"] != "clear")
 
     @property
     def _skew(self) -> int:
@@ -783,88 +1007,45 @@ class Client:
         raise Violation(invariant, f"{asked}: {detail}")
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """A create that was accepted: whose it is, where to ask for it, its outcome's stream."""
+
+    caller: tuple[str, str]
+    path: str
+    stream: str
+    operation: Operation
+
+
 @dataclass
 class Shared:
-    """What clients know of one another's doings: the codes that were given out, the versions that
-    each user has seen of his own, and the streams that dedupe made. `hot`: nearly all that a user
-    does concerns one link."""
+    """What clients know of one another's doings: the codes that were given out, those with a cap
+    or a password, the versions that each user has seen of his own, the streams that dedupe made,
+    the creates that were accepted. `hot`: nearly all that a user does concerns one link."""
 
     hot: bool
+    guarded: dict[str, None] = field(default_factory=dict)
+    tickets: list[Ticket] = field(default_factory=list)
     codes: dict[str, None] = field(default_factory=dict)
     known: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     deduped: set[str] = field(default_factory=set)
 
 
-def clients(world: World, log: Log) -> list[Client]:
+def shared(world: World) -> Shared:
+    """What the clients of one run share."""
+    return Shared(hot=world.plan.chance("clients").random() < 0.3)
+
+
+def clients(world: World, log: Log, promises: Promises, shared: Shared) -> list[Client]:
     """The clients of one run; a user may have several devices at work."""
-    chance = world.plan.chance("clients")
-    shared, operations = Shared(hot=chance.random() < 0.3), chance.choice((6, 12, 20))
+    chance = world.plan.chance("crowd")
+    operations = chance.choice((6, 12, 20))
     alone = [("alice", "default"), ("bob", "default"), ("alice", OTHER_TENANT)]
     if shared.hot:
         operations = 24
     crowd = [("alice", "default")] * 3 + [("alice", OTHER_TENANT), ("bob", "default")]
     people = chance.choice((alone, crowd, [("alice", "default")] * 7))
     return [
-        Client(world, log, shared, user, tenant, device, operations)
+        Client(world, log, promises, shared, user, tenant, device, operations)
         for device, (user, tenant) in enumerate(people)
     ]
-
-
-def _stream(code: str) -> str:
-    return f"link#default#{code}"
-
-
-def _shown(state: State, version: int) -> dict[str, Any]:
-    """A link as the API shows it."""
-    if not state:
-        return {}
-    return {
-        "code": state["code"],
-        "short_url": f"https://c0ffee00.execute-api.us-east-1.amazonaws.com/{state['code']}",
-        "long_url": state["long_url"],
-        "created_at": _text(state["created_at"]),
-        "expires_at": None if state["expires_at"] is None else _text(state["expires_at"]),
-        "redirect_status": state["redirect_status"],
-        "disabled": state["disabled"],
-        "deleted": state["deleted"],
-        "domain": None,
-        "title": None,
-        "tags": [],
-        "not_before": None,
-        "fallback_url": None,
-        "max_clicks": None,
-        "password": False,
-        "rules": [],
-        "counted": True,
-        "standing": "clear",
-        "reason": None,
-        "warnings": [],
-        "version": version,
-    }
-
-
-_CLEARED = {"expires_at": None, "redirect_status": 302, "disabled": False}
-
-
-def _holds(state: State, name: str, value: Any) -> bool:
-    """Whether a PATCH's field has come true; null clears."""
-    if value is None:
-        return bool(state[name] == _CLEARED[name])
-    return bool(state[name] == (_millis(value) if name == "expires_at" else value))
-
-
-def _same_url(one: str, other: str) -> bool:
-    def whole(url: str) -> str:
-        parts = urlsplit(url)
-        return parts._replace(path=parts.path or "/").geturl()
-
-    return whole(one) == whole(other)
-
-
-def _text(millis: int) -> str:
-    moment = datetime.fromtimestamp(millis // 1000, UTC).replace(microsecond=millis % 1000 * 1000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _millis(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -27,7 +27,9 @@ from tests.simulation.chaos import (
     CONTAINER_KINDS,
     FOCUS,
     HTTP_KINDS,
+    NOT_SIMULATED,
     RARE,
+    SELDOM,
     Chaos,
     Fault,
     Plan,
@@ -86,16 +88,24 @@ class Crash(BaseException):
 
 @dataclass
 class Invocation:
-    """One run of a function. `causes` are the faults that it met, which excuse a failure."""
+    """One run of a function, begun at a true time. `causes` are the faults that it met, which
+    excuse a failure; the rest is what it did: its calls, the messages that reached a queue (the
+    queue's logical name and the body), the writes that reached a table, its log lines."""
 
     id: str
+    begun: int
     deadline: float
     causes: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    sent: list[tuple[str, Any]] = field(default_factory=list)
+    wrote: list[Change] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
 class Container:
-    """One sandbox of a function, running one event at a time; its clock is off by `skew`."""
+    """One sandbox of a function, running one event at a time; its clock is off by `skew`.
+    `failed_at` says when an operation of its own failed last, in true time."""
 
     function: str
     name: str
@@ -104,6 +114,18 @@ class Container:
     invocation: Invocation
     handler: Handler = field(init=False)
     burst: tuple[str, str, int] = ("", "", 0)
+    failed_at: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Served:
+    """An answer that a function gave, whether or not it reached its client."""
+
+    route: Route
+    event: Mapping[str, Any]
+    answer: Response
+    container: Container
+    invocation: Invocation
 
 
 @dataclass(frozen=True)
@@ -163,11 +185,12 @@ def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
                 for statement in policy["Statement"]:
                     for action in _listed(statement["Action"]):
                         service, _, name = action.partition(":")
-                        yield function, service, _BATCHED.get(action, name)
+                        batched = action == "sqs:SendMessage" and function not in _ONE_BY_ONE
+                        yield function, service, "SendMessageBatch" if batched else name
 
 
-_BATCHED = {"sqs:SendMessage": "SendMessageBatch"}
-"""The only way in which the functions send."""
+_ONE_BY_ONE = ("ShortenerCreate", "ShortenerRedirect")
+"""Functions that send a message at a time; the others send in batches alone."""
 
 
 def _listed(value: Any) -> list[Any]:
@@ -181,9 +204,10 @@ def _rare(deployed: Deployment) -> list[tuple[str, str, str]]:
     return [
         (function, operation, kind)
         for function, service, operation in sorted(set(calls(deployed)))
-        for kind in dict.fromkeys(call_kinds(service, operation))
+        for kind in dict.fromkeys(call_kinds(function, service, operation))
         # A conflict must last for the kernel to give up.
-        if operation in RARE or function in scheduled or kind == "conflict"
+        if operation in RARE or function in (scheduled | SELDOM) or kind == "conflict"
+        if function not in NOT_SIMULATED
     ]
 
 
@@ -191,8 +215,8 @@ class World:
     """One run's world; a context manager, one at a time in a process.
 
     `focus` is the (function, operation, kind of fault) that this seed brings about, `watchers` see
-    every change of a table, `met` has the faults of each actor's newest request, and `busy` counts
-    requests whose client went on without them.
+    every change of a table, `served` are told of every answer of a function, `met` has the faults
+    of each actor's newest request, and `busy` counts requests whose client went on without them.
     """
 
     def __init__(self, plan: Plan, deployed: Deployment) -> None:
@@ -204,6 +228,7 @@ class World:
         self.scheduler = Scheduler(plan.chance("turns"), self.weather.weights)
         self.deployed = deployed
         self.watchers: list[Callable[[Change], None]] = []
+        self.served: list[Callable[[Served], None]] = []
         self._staleness = plan.chance("staleness")
         self.dynamodb = DynamoDB(
             now=lambda: self.scheduler.now,
@@ -225,7 +250,7 @@ class World:
         self._ids: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
         rare = _rare(deployed)
         self.focus = rare[plan.seed % len(rare)]
-        self._calling: Container | None = None
+        self.calling: Container | None = None
         self._poison: dict[str, bool] = {}
         self.met: dict[str, list[str]] = {}
         self.busy = 0
@@ -268,7 +293,14 @@ class World:
     def focus_storm(self) -> int:
         """Seconds of storm that it takes for this seed's focus to come about: time for messages to
         die, and for a retired generation to be dropped."""
-        return 4000 if self.focus[1] in ("BatchWriteItem", "SendMessageBatch", "UpdateItem") else 0
+        return 4000 if self.focus[1] == "BatchWriteItem" or self._gives_up else 0
+
+    @property
+    def _gives_up(self) -> bool:
+        """Whether this seed's focus comes about only where rows cannot be written."""
+        function, operation, _ = self.focus
+        projects = function.endswith(("Project", "Sweep"))
+        return projects and operation in ("SendMessageBatch", "UpdateItem")
 
     def note(self, what: str, detail: Any, outcome: Any, fault: str = "") -> None:
         scheduler = self.scheduler
@@ -321,10 +353,12 @@ class World:
     def _respond(self, route: Route, event: Mapping[str, Any], leave: bool = False) -> Response:
         invocation = self._invocation(route.function)
         try:
-            answer = response_of(self._run(route.function, event, invocation))
+            container, result = self._run(route.function, event, invocation)
+            answer = response_of(result)
+            served = Served(route, event, answer, container, invocation)
         except Crash:
             # What the gateway makes of a function that died or ran out of time.
-            answer = gateway_response(500, "Internal Server Error")
+            answer, served = gateway_response(500, "Internal Server Error"), None
         self.met[self.actor()] = invocation.causes
         if leave:
             self.busy -= 1
@@ -334,7 +368,11 @@ class World:
             raise Violation("a handler never answers 500", answer.text)
         if answer.status > 500 and not invocation.causes:
             raise Violation("no 5xx without a cause", f"{route.key}: {answer.text}")
-        return self._answered(route, answer)
+        self._answered(route, answer)
+        if served is not None:
+            for told in self.served:
+                told(served)
+        return answer
 
     def _answered(self, route: Route, answer: Response) -> Response:
         self.coverage.hit("answers", route.key, str(answer.status))
@@ -348,7 +386,7 @@ class World:
         container died or the time ran out."""
         invocation = self._invocation(function)
         try:
-            result = self._run(function, event, invocation)
+            _, result = self._run(function, event, invocation)
         except Exception as failure:
             _excuse(invocation, f"{function} raised {failure!r}")
             raise
@@ -358,9 +396,11 @@ class World:
 
     def _invocation(self, function: str) -> Invocation:
         timeout = self.deployed.functions[function].timeout
-        return Invocation(self.identify("invocation"), self.now + timeout * 1000)
+        return Invocation(self.identify("invocation"), self.now, self.now + timeout * 1000)
 
-    def _run(self, function: str, event: Mapping[str, Any], invocation: Invocation) -> Any:
+    def _run(
+        self, function: str, event: Mapping[str, Any], invocation: Invocation
+    ) -> tuple[Container, Any]:
         declared = self.deployed.functions[function]
         container = self._container(declared, invocation)
         context = LambdaContext(
@@ -379,13 +419,13 @@ class World:
             self._idle[function].append(container)
             raise
         self._idle[function].append(container)
-        return _as_json(result)
+        return container, _as_json(result)
 
     def operator(self, seconds: int) -> Runtime:
         """The world of a tool that somebody runs by hand with a function's environment; it dies
         like a container."""
         declared = Function(OPERATOR, "", "", {}, seconds, (), 0, None)
-        invocation = Invocation(self.identify("run"), self.now + seconds * 1000)
+        invocation = Invocation(self.identify("run"), self.now, self.now + seconds * 1000)
         return self._runtime(declared, self._sandbox(declared, invocation))
 
     def _sandbox(self, declared: Function, invocation: Invocation) -> Container:
@@ -417,10 +457,15 @@ class World:
             self.sleep(seconds)
             self._check_time(container)
 
+        def write(line: str) -> None:
+            told = json.loads(line)
+            self.coverage.hit("log lines", told["outcome"])
+            container.invocation.lines.append(told)
+
         def client(service: str) -> Any:
             if self.plan.sdk:
                 return sdk_client(service, send, container.chance.random)
-            return fast_client(service, send, wait, container.chance.random)
+            return fast_client(service, send, self.sleep, container.chance.random)
 
         return Runtime(
             env=declared.env,
@@ -428,7 +473,7 @@ class World:
             now=lambda: self.now + container.skew,
             entropy=container.chance.randbytes,
             sleep=wait,
-            write=lambda line: self.coverage.hit("log lines", json.loads(line)["outcome"]),
+            write=write,
         )
 
     def _check_time(self, container: Container) -> None:
@@ -449,6 +494,7 @@ class World:
         self._check_time(container)
         fault = self._fault(container, service, operation, params)
         what = f"{container.function} {operation} {self._target(params)}"
+        container.invocation.calls.append(operation)
         if fault is not None:
             container.invocation.causes.append(fault.kind)
             self.coverage.hit("faults", container.function, operation, fault.kind)
@@ -456,6 +502,8 @@ class World:
             answer = self._effect(container, service, operation, params, fault)
         except (Refused, ReadTimeoutError, Crash) as failure:
             self.note(what, params, _outcome(failure), fault.kind if fault else "")
+            if fault is not None:
+                container.failed_at[operation] = self.now
             raise
         self.note(what, params, answer, fault.kind if fault else "")
         self.coverage.hit("calls", container.function, operation)
@@ -475,13 +523,22 @@ class World:
             container.burst = (operation, kind, left - 1)
             return Fault("", kind, left, 0.5)
         container.burst = ("", "", 0)
-        if self.focus[:2] == (container.function, operation):
+        if self._down(container, operation):
+            fault = self.chaos.draw(self.actor(), ("throttle", "lost_response"), 0.4, always=True)
+        elif self.focus[:2] == (container.function, operation):
             fault = self.chaos.draw(self.actor(), self.focus[2:], rate=FOCUS, always=True)
         else:
-            fault = self.chaos.draw(self.actor(), call_kinds(service, operation))
+            kinds = call_kinds(container.function, service, operation)
+            fault = self.chaos.draw(self.actor(), kinds)
         if fault is not None and fault.kind in _LASTING:
             container.burst = (operation, fault.kind, fault.times - 1)
         return fault
+
+    def _down(self, container: Container, operation: str) -> bool:
+        """Whether it is this seed's turn that creates find the store down, and are accepted."""
+        accepted = ("ShortenerExecute", "ShortenerPending")
+        own = self.focus[0] in accepted or self.focus[:2] == ("ShortenerCreate", "SendMessage")
+        return own and (container.function, operation) == ("ShortenerCreate", "PutItem")
 
     def _poisoned(self, operation: str, params: Mapping[str, Any]) -> bool:
         """Whether this is a row that cannot be written as long as things go wrong."""
@@ -492,7 +549,7 @@ class World:
         name = params["Item"]["pk"]["S"]
         if name not in self._poison:
             # Without a row that cannot be written, a sweep sends nothing to its queue.
-            sends = self.focus[1] in ("SendMessageBatch", "UpdateItem")
+            sends = self._gives_up
             rate = FOCUS if sends else self.weather.rate / 2
             fault = self.chaos.draw(f"row {name}", ("poison",), rate=rate, always=sends)
             self._poison[name] = fault is not None
@@ -507,8 +564,12 @@ class World:
         fault: Fault | None,
     ) -> dict[str, Any]:
         def carry_out(given: dict[str, Any]) -> dict[str, Any]:
-            self._calling = container
-            return self._services[service].call(operation, given)
+            self.calling = container
+            answer = self._services[service].call(operation, given)
+            if operation == "SendMessage":
+                sent = (self._target(given), json.loads(given["MessageBody"]))
+                container.invocation.sent.append(sent)
+            return answer
 
         match fault.kind if fault else "":
             case "crash_before":
@@ -541,6 +602,8 @@ class World:
         return " ".join(self.deployed.names.get(t, t) for t in params.get("RequestItems", ()))
 
     def _watch(self, change: Change) -> None:
+        if self.calling is not None:
+            self.calling.invocation.wrote.append(change)
         for watcher in self.watchers:
             watcher(change)
 
@@ -548,8 +611,8 @@ class World:
         return self._staleness.random() * self.weather.staleness
 
     def _stale(self) -> None:
-        if self._calling is not None:
-            self.coverage.hit("faults", self._calling.function, "read", "stale")
+        if self.calling is not None:
+            self.coverage.hit("faults", self.calling.function, "read", "stale")
 
 
 _LASTING = {"throttle", "server_error", "conflict", "lost_request", "lost_response"}

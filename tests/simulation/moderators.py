@@ -1,0 +1,129 @@
+"""Who takes links down: standings of single links, bans over owners and hosts; and what must hold
+of the links once the enforcement is through.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+from urllib.parse import quote
+
+from tests.simulation.invariants import Log, State
+from tests.simulation.links import hosts, shown, stream_id
+from tests.simulation.shortener import LINKS, Shared
+from tests.simulation.world import Violation, World
+
+HOSTS = ("bad.example", "worse.bad.example")
+OWNERS = ("bob",)
+CLAIMS = {"sub": "moderator", "custom:scopes": "ops shortener:read shortener:write"}
+TRIES = 6
+STEPS = 4
+
+
+def ban_id(kind: str, value: str) -> str:
+    """The stream of a ban."""
+    return f"ban#{kind}#{value}"
+
+
+class Moderator:
+    """An operator at the API: warns of links, bans and lifts bans."""
+
+    name = "moderator"
+
+    def __init__(self, world: World, log: Log, shared: Shared) -> None:
+        self._world = world
+        self._log = log
+        self._shared = shared
+        self._count = 0
+
+    def run(self) -> None:
+        """The moderator's whole life."""
+        chance = self._world.plan.chance(self.name)
+        own = self._world.focus[0] in ("ShortenerEnforce", "ShortenerOps")
+        strict = own or chance.random() < 0.5
+        for _ in range(STEPS * (2 if own else 1)):
+            self._world.sleep(chance.choice((0.5, 3, 12)))
+            if not strict or chance.random() < 0.3:
+                self._judge(chance)
+            else:
+                self._ban(chance)
+
+    def _judge(self, chance: random.Random) -> None:
+        if not (codes := list(self._shared.codes)):
+            return
+        code = codes[0] if self._shared.hot else chance.choice(codes)
+        standing = chance.choice(("quarantined", "banned", "clear", "clear"))
+        body = {"standing": standing, "reason": "reported"}
+        answer = self._insist("PUT", f"{LINKS}/{code}/standing", body)
+        if answer is None:
+            return
+        status, link = answer
+        if status == 200:
+            version = link["version"]
+            state = self._log.state(stream_id(code), version)
+            if link != shown(state, version) or state["standing"] != standing:
+                raise Violation("a standing is what was judged", f"{body}: {link}")
+        elif status not in (409, 410):
+            raise Violation("an answer is one of the documented", f"{code} {body}: {answer}")
+
+    def _ban(self, chance: random.Random) -> None:
+        kind, value = chance.choice([("host", host) for host in HOSTS] * 2 + [("owner", "bob")])
+        if chance.random() < 0.6:
+            body = {"kind": kind, "value": value, "reason": "harm"}
+            answer = self._insist("POST", "/v1/bans", body)
+            if answer is not None and answer[0] not in (200, 409):
+                raise Violation("an answer is one of the documented", f"{body}: {answer}")
+            if answer is not None and answer[0] == 200 and not self._log.of(ban_id(kind, value)):
+                raise Violation("what is acknowledged is in the log", f"{body}")
+            return
+        known = bool(self._log.of(ban_id(kind, value)))
+        answer = self._insist("DELETE", f"/v1/bans/{kind}/{quote(value)}", None)
+        if answer is not None and answer[0] not in ((204, 409) if known else (204, 404)):
+            raise Violation("an answer is one of the documented", f"{kind} {value}: {answer}")
+
+    def _insist(self, method: str, path: str, body: Any) -> tuple[int, Any] | None:
+        """Until there is an answer: whoever bans sends again what failed."""
+        for _ in range(TRIES):
+            self._count += 1
+            answer = self._world.request(
+                method,
+                path,
+                claims=CLAIMS,
+                body=None if body is None else json.dumps(body),
+                headers={"x-correlation-id": f"moderator.{self._count}"},
+            )
+            if answer is not None and answer.status < 500:
+                self._world.coverage.hit("clients", f"moderator {method}", str(answer.status))
+                return answer.status, answer.json() if answer.body else None
+            self._world.sleep(1)
+        return None
+
+    def settled(self) -> None:
+        """When all is quiet: every link is held to the bans in force, and to no other."""
+        for stream, commits in self._log.streams.items():
+            state = commits[-1].state
+            if not stream.startswith("link#") or state["deleted"]:
+                continue
+            over = self._over(state)
+            by_hand = state["standing"] == "banned" and state["ban"] is None
+            if not by_hand and (state["ban"] is None) != (not over):
+                detail = f"{stream} has {state['standing']} by {state['ban']}, under {over}"
+                raise Violation("links are held to the bans", detail)
+            if state["ban"] is not None:
+                self._world.coverage.hit("bans", "shortener", "enforced")
+            elif any(kind == "LinkCleared" for c in commits for kind, _, _ in c.events):
+                self._world.coverage.hit("bans", "shortener", "lifted")
+
+    def _over(self, state: State) -> list[str]:
+        """The bans in force that a link is under."""
+        names = [ban_id("owner", state["owner"])]
+        for host in hosts(state):
+            while host:
+                names.append(ban_id("host", host))
+                host = host.partition(".")[2]
+        return [each for each in names if self._in_force(each)]
+
+    def _in_force(self, ban: str) -> bool:
+        commits = self._log.of(ban)
+        return bool(commits) and not commits[-1].state["lifted"]
