@@ -178,7 +178,7 @@ def test_a_diff_has_the_changed_fields_alone(edited: Stack, bench: Bench) -> Non
         (["stream", "at", STREAM, "0"], "versions 1 to 3, none at 0"),
         (["stream", "at", STREAM, "2025-01-01T00:00:00Z"], "versions 1 to 3"),
         (["stream", "diff", STREAM, "1", "noon"], "neither a version nor"),
-        (["replay", "shortener", "nosuch"], "no view 'nosuch'; it has: links"),
+        (["replay", "shortener", "nosuch"], "no view 'nosuch'; it has: directory, links, reports"),
         (["sweep", "nosuch"], "no capability 'nosuch'"),
         (["lag", "nosuch"], "no capability 'nosuch'"),
         (["quarantine", "list", "nosuch"], "no capability 'nosuch'"),

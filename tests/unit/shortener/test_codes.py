@@ -20,7 +20,9 @@ from functions.shortener.codes import (
 )
 
 KEY = bytes(range(32))
-PARTS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n")) | st.integers(), max_size=4)
+PARTS = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters="\n")) | st.integers(), max_size=4
+)
 CODES = 20_000
 CHI_SQUARE_1_IN_1000 = 100.9
 """With 61 degrees of freedom a fair alphabet stays below this in 99.9 % of samples."""
