@@ -135,14 +135,14 @@ def explain(log: LogLine, problem: Problem) -> None:
 
 
 def _request(event: Event, request_id: str, log: LogLine, names: Claims, context: Any) -> Request:
-    headers = event.get("headers", {})
+    headers = event.get("headers") or {}
     correlation = headers.get("x-correlation-id", "")
     if _CORRELATION.fullmatch(correlation):
         log.correlation = correlation
     return Request(
         event=event,
-        path=event.get("pathParameters", {}),
-        query=event.get("queryStringParameters", {}),
+        path=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
         headers=headers,
         identity=Identity.of(event, names),
         request_id=request_id,

@@ -68,6 +68,17 @@ class TestAnswers:
         assert "x-mine" not in answer(world, lambda _: Answer(204))["headers"]
 
 
+class TestRequests:
+    @pytest.mark.parametrize("name", ["pathParameters", "queryStringParameters", "headers"])
+    def test_what_a_gateway_sends_as_null_is_what_it_leaves_out(
+        self, world: World, name: str
+    ) -> None:
+        def items(request: Request) -> Answer:
+            return Answer(200, [*request.path, *request.query, *request.headers])
+
+        assert json.loads(answer(world, items, {**event(), name: None})["body"]) == []
+
+
 class TestFaults:
     def test_an_unknown_exception_is_a_500_that_tells_nothing(self, world: World) -> None:
         answered = answer(world, raising(RuntimeError(INPUT)))
