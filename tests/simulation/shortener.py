@@ -126,7 +126,7 @@ class Client:
             [maker] = self._chance.choices(list(makers), list(makers.values()))
             if (operation := maker()) is not None:
                 self._perform(operation)
-            pauses = (0,) * 9 + (2,) if self._shared.hot else (0, 0, 0.05, 1, 10)
+            pauses = (0,) * 6 + (2,) if self._shared.hot else (0, 0, 0.05, 1, 10)
             self._world.sleep(self._chance.choice(pauses))
 
     def settled(self) -> None:

@@ -250,6 +250,9 @@ class World:
         self._ids: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
         rare = _rare(deployed)
         self.focus = rare[plan.seed % len(rare)]
+        accepts = ("ShortenerExecute", "ShortenerPending")
+        own = self.focus[0] in accepts or self.focus[:2] == ("ShortenerCreate", "SendMessage")
+        self._outage = own or plan.chance("outage").random() < 0.15
         self.calling: Container | None = None
         self._poison: dict[str, bool] = {}
         self.met: dict[str, list[str]] = {}
@@ -535,10 +538,8 @@ class World:
         return fault
 
     def _down(self, container: Container, operation: str) -> bool:
-        """Whether it is this seed's turn that creates find the store down, and are accepted."""
-        accepted = ("ShortenerExecute", "ShortenerPending")
-        own = self.focus[0] in accepted or self.focus[:2] == ("ShortenerCreate", "SendMessage")
-        return own and (container.function, operation) == ("ShortenerCreate", "PutItem")
+        """Whether creates find the store down, and are accepted."""
+        return self._outage and (container.function, operation) == ("ShortenerCreate", "PutItem")
 
     def _poisoned(self, operation: str, params: Mapping[str, Any]) -> bool:
         """Whether this is a row that cannot be written as long as things go wrong."""
@@ -608,7 +609,9 @@ class World:
             watcher(change)
 
     def _age(self) -> float:
-        return self._staleness.random() * self.weather.staleness
+        # Often as new or as old as it may be: a read that goes back takes one of each.
+        share = min(1.0, max(0.0, 2 * self._staleness.random() - 0.5))
+        return share * self.weather.staleness
 
     def _stale(self) -> None:
         if self.calling is not None:
