@@ -140,6 +140,8 @@ class Commands(Generic[S]):
         if version is None:
             return None
         then = load(self.store, self.decider, current.id, version=version)
+        if then.version != version:
+            raise NotFound(f"{current.id} was purged of event {version}")
         return Outcome(then.state, then.version, then.at, repeated=True)
 
     def _attempt(
@@ -158,7 +160,8 @@ class Commands(Generic[S]):
         decider, after = self.decider, current.version + len(events)
         tenant = context.tenant or current.tenant
         state = decider.fold(current.state, events)
-        due = current.version > 0 and current.tail + 1 >= decider.snapshot_every
+        full = current.tail + 1 >= decider.snapshot_every or decider.buried(state)
+        due = current.version > 0 and full
         entries = ring.capacity(decider.snapshot_every)
         commit = Commit(
             stream=current.id,

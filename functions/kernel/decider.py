@@ -24,6 +24,10 @@ def _everyone(state: Any, actor: str) -> bool:
     return True
 
 
+def _never(state: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Decider(Generic[C, S, E]):
     """The rules of one kind of stream.
@@ -33,6 +37,8 @@ class Decider(Generic[C, S, E]):
     state into every commit after the first. `upgrade(state, schema)` lifts a stored state of an
     older schema to `state_schema`, so that no deploy refolds histories. `visible(state, actor)`
     says whether an actor may know of the stream at all; it is asked before anything else.
+    `buried(state)` says whether the stream ended for good: the commit that ends it carries the
+    state, whatever `snapshot_every` is, so that a purge can leave it alone.
     """
 
     state: type
@@ -44,6 +50,7 @@ class Decider(Generic[C, S, E]):
     state_schema: int = 1
     upgrade: Callable[[Data, int], Data] = _no_upgrade
     visible: Callable[[S, str], bool] = _everyone
+    buried: Callable[[S], bool] = _never
 
     def fold(self, state: S, events: Sequence[E]) -> S:
         """The state after `events`."""

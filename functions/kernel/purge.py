@@ -9,16 +9,32 @@ together with the stream's rows, which would hold up those of a new stream of th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from functions.kernel.store import Commit
+from functions.kernel.decider import Decider
+from functions.kernel.store import Commit, EventStore, replay
 from functions.kernel.views import View
 
-Key = dict[str, Any]
+S = TypeVar("S")
+Item = dict[str, Any]
+
+
+def tombstone_of(
+    store: EventStore, decider: Decider[Any, S, Any], stream: str
+) -> tuple[Commit, S] | None:
+    """The stream's newest commit, if that buried it, and the state that it tells. None where
+    somebody else has ended it since: another stream may stand under its name by now."""
+    newest = next(store.backward(stream, limit=1), None)
+    if newest is None or not newest.stateful:
+        return None
+    state = replay(decider, [newest]).state
+    return (newest, state) if decider.buried(state) else None
 
 
 class Purge:
@@ -38,11 +54,21 @@ class Purge:
         if not tombstone.stateful:
             raise ValueError(f"{tombstone.stream}: its newest commit has no snapshot")
         while middle := self._between(tombstone):
-            for key in middle:
+            for item in middle:
                 if not has_time():
                     return False
-                self._client.delete_item(TableName=self._events, Key=key)
+                self._delete(item)
         return True
+
+    def _delete(self, item: Item) -> None:
+        # Where somebody else did it, another stream's commit may stand there by now.
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.delete_item(
+                TableName=self._events,
+                Key={"pk": item["pk"], "sk": item["sk"]},
+                ConditionExpression="id = :id",
+                ExpressionAttributeValues={":id": item["id"]},
+            )
 
     def end(self, tombstone: Commit, views: Sequence[View[Any]]) -> bool:
         """Deletes a trimmed stream's last commits and its rows in `views`, all or nothing. Says
@@ -89,24 +115,27 @@ class Purge:
             return False
         return True
 
-    def _between(self, tombstone: Commit) -> list[Key]:
-        answer = (
-            self._client.query(
-                TableName=self._events,
-                KeyConditionExpression="pk = :stream AND sk BETWEEN :second AND :last",
-                ExpressionAttributeValues={
-                    ":stream": {"S": tombstone.stream},
-                    ":second": {"N": "1"},
-                    ":last": {"N": str(tombstone.before - 1)},
-                },
-                ProjectionExpression="pk, sk",
-                ConsistentRead=True,
-            )
-            if tombstone.before > 1
-            else {"Items": []}
+    def _between(self, tombstone: Commit) -> list[Item]:
+        if tombstone.before < 2:
+            return []
+        answer = self._client.query(
+            TableName=self._events,
+            KeyConditionExpression="pk = :stream AND sk BETWEEN :second AND :last",
+            ExpressionAttributeValues={
+                ":stream": {"S": tombstone.stream},
+                ":second": {"N": "1"},
+                ":last": {"N": str(tombstone.before - 1)},
+            },
+            ProjectionExpression="pk, sk, id, m",
+            ConsistentRead=True,
         )
-        return list(answer["Items"])
+        # Whatever was recorded after the tombstone is of a stream that began when it was gone.
+        return [each for each in answer["Items"] if _at(each) <= tombstone.metadata.at]
 
 
-def _key(stream: str, before: int) -> Key:
+def _at(item: Item) -> int:
+    return int(json.loads(item["m"]["S"])["at"])
+
+
+def _key(stream: str, before: int) -> Item:
     return {"pk": {"S": stream}, "sk": {"N": str(before)}}

@@ -333,4 +333,5 @@ DECIDER: Decider[Command, Link | None, Event] = Decider(
     state_schema=2,
     upgrade=_upgrade,
     visible=visible,
+    buried=lambda link: link is not None and link.purged_at is not None,
 )

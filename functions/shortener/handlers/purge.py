@@ -16,9 +16,9 @@ from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import NotFound
 from functions.kernel.generations import GENERATIONS, fed
-from functions.kernel.purge import Purge
+from functions.kernel.purge import Purge, tombstone_of
 from functions.kernel.views import ViewTable
-from functions.shortener.decider import DECIDER, Link, PassTime
+from functions.shortener.decider import DECIDER, PassTime
 from functions.shortener.quotas import Quotas, clicks_key
 from functions.shortener.views import LINKS
 
@@ -61,13 +61,16 @@ class Purger:
             # Its code is free already.
             return
         if link is not None and link.purged_at is not None:
-            self._bury(stream, link, now, context)
+            self._bury(stream, now, context)
 
-    def _bury(self, stream: str, link: Link, now: int, context: Any) -> None:
+    def _bury(self, stream: str, now: int, context: Any) -> None:
         def has_time() -> bool:
             return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
 
-        tombstone = next(self._store.backward(stream, limit=1))
+        if (found := tombstone_of(self._store, DECIDER, stream)) is None:
+            return
+        tombstone, link = found
+        assert link is not None, "a tombstone is a link's"
         if not self._purge.trim(tombstone, has_time):
             raise Unfinished(stream)
         self._quotas.forget(clicks_key(stream, link.created_at))
