@@ -70,7 +70,7 @@ def behaviour(group: str) -> Callable[[Check], Check]:
 
 
 def make_table(backend: Backend) -> str:
-    """A table like the event and view tables in one: a stream, and a sparse index."""
+    """A table like the event and view tables in one: a stream, and two sparse indexes."""
     name = f"conformance-{next(_numbers)}"
     backend.dynamodb.create_table(
         TableName=name,
@@ -80,6 +80,8 @@ def make_table(backend: Backend) -> str:
             {"AttributeName": "sk", "AttributeType": "N"},
             {"AttributeName": "list", "AttributeType": "S"},
             {"AttributeName": "position", "AttributeType": "S"},
+            {"AttributeName": "lane", "AttributeType": "S"},
+            {"AttributeName": "due", "AttributeType": "N"},
         ],
         KeySchema=[
             {"AttributeName": "pk", "KeyType": "HASH"},
@@ -93,7 +95,15 @@ def make_table(backend: Backend) -> str:
                     {"AttributeName": "position", "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "ALL"},
-            }
+            },
+            {
+                "IndexName": "due",
+                "KeySchema": [
+                    {"AttributeName": "lane", "KeyType": "HASH"},
+                    {"AttributeName": "due", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )
@@ -212,6 +222,22 @@ def failed_condition_without_an_old_item(backend: Backend) -> None:
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
     )
     assert "Item" not in answer
+
+
+@behaviour("Conditions")
+def deletes_have_conditions(backend: Backend) -> None:
+    """A DeleteItem whose condition fails deletes nothing; of what is absent, it succeeds."""
+    table = make_table(backend)
+    backend.dynamodb.put_item(TableName=table, Item=item(1, id="one"))
+    delete = {"TableName": table, "Key": key(1), "ConditionExpression": "id = :id"}
+    other = {**delete, "ExpressionAttributeValues": {":id": {"S": "other"}}}
+    refused("ConditionalCheckFailedException", backend.dynamodb.delete_item, **other)
+    assert places(backend.dynamodb.query(**in_stream(table, ConsistentRead=True))) == [1]
+    one = {**delete, "ExpressionAttributeValues": {":id": {"S": "one"}}}
+    backend.dynamodb.delete_item(**one)
+    refused("ConditionalCheckFailedException", backend.dynamodb.delete_item, **one)
+    backend.dynamodb.delete_item(TableName=table, Key=key(1))
+    assert places(backend.dynamodb.query(**in_stream(table, ConsistentRead=True))) == []
 
 
 @behaviour("Conditions")
@@ -419,6 +445,40 @@ def transactions_check_without_writing(backend: Backend) -> None:
 
 
 @behaviour("Transactions")
+def transactions_delete_under_a_condition(backend: Backend) -> None:
+    """A Delete in a transaction has a condition of its own, and what is absent is deleted without
+    one; the reason of a refusal stands in its place."""
+    table = make_table(backend)
+    fill(backend, table, 2, id="one")
+    delete = {"TableName": table, "Key": key(1), "ConditionExpression": "id = :id"}
+    absent = {"ConditionExpression": "attribute_not_exists(pk)"}
+
+    def members(id: str, beyond: int) -> list[dict[str, Any]]:
+        return [
+            {"Delete": {**delete, "ExpressionAttributeValues": {":id": {"S": id}}}},
+            {"Delete": {"TableName": table, "Key": key(0)}},
+            {"ConditionCheck": {"TableName": table, "Key": key(beyond), **absent}},
+            {"Delete": {"TableName": table, "Key": key(9)}},
+        ]
+
+    def reasons(id: str, beyond: int) -> list[str]:
+        answer = refused(
+            "TransactionCanceledException",
+            backend.dynamodb.transact_write_items,
+            TransactItems=members(id, beyond),
+        )
+        return [each["Code"] for each in answer["CancellationReasons"]]
+
+    failed = "ConditionalCheckFailed"
+    backend.dynamodb.put_item(TableName=table, Item=item(2))
+    assert reasons("other", 3) == [failed, "None", "None", "None"]
+    assert reasons("one", 2) == ["None", "None", failed, "None"]
+    assert places(backend.dynamodb.query(**in_stream(table, ConsistentRead=True))) == [0, 1, 2]
+    backend.dynamodb.transact_write_items(TransactItems=members("one", 3))
+    assert places(backend.dynamodb.query(**in_stream(table, ConsistentRead=True))) == [2]
+
+
+@behaviour("Transactions")
 def transactions_name_each_item_once(backend: Backend) -> None:
     """One item twice in a transaction is a ValidationException."""
     table = make_table(backend)
@@ -564,6 +624,28 @@ def indexes_are_sparse(backend: Backend) -> None:
     assert _listed(backend, table) == [2, 1]
     backend.dynamodb.put_item(TableName=table, Item=item(1))
     assert _listed(backend, table) == [2]
+
+
+@behaviour("Reads")
+def bare_indexes_hold_keys_by_number(backend: Backend) -> None:
+    """An index of KEYS_ONLY gives the keys of table and index alone, between two numbers in their
+    order."""
+    table = make_table(backend)
+    for place, due in enumerate((100, 9, 20, 9)):
+        moment = {"lane": {"S": "l"}, "due": {"N": str(due)}}
+        backend.dynamodb.put_item(TableName=table, Item={**item(place, other="x"), **moment})
+    query = {
+        "TableName": table,
+        "IndexName": "due",
+        "KeyConditionExpression": "lane = :l AND due BETWEEN :low AND :high",
+        "ExpressionAttributeValues": {":l": {"S": "l"}, ":low": {"N": "9"}, ":high": {"N": "20"}},
+    }
+    found = backend.dynamodb.query(**query)["Items"]
+    assert [each["due"]["N"] for each in found] == ["9", "9", "20"]
+    assert {name for each in found for name in each} == {"pk", "sk", "lane", "due"}
+    first = backend.dynamodb.query(**query, Limit=1)
+    rest = backend.dynamodb.query(**query, ExclusiveStartKey=first["LastEvaluatedKey"])
+    assert sorted(places(first) + places(rest)) == [1, 2, 3]
 
 
 @behaviour("Reads")

@@ -24,6 +24,8 @@ MAX_ITEM = 400 * 1024
 MAX_BATCH_WRITE = 25
 MAX_BATCH_GET = 100
 MAX_TRANSACTION = 100
+TOKEN_MS = 600_000
+"""How long a ClientRequestToken is known (API reference, TransactWriteItems)."""
 PAGE = 1024 * 1024
 FOREVER = float("inf")
 
@@ -143,8 +145,9 @@ class Table:
 
 
 class DynamoDB:
-    """The service. `now` is any clock; `age` says how old a state the next eventually consistent
-    look at an item sees, at most `memory`; `watch` sees every change, `stale` each old look."""
+    """The service. `now` is a clock in milliseconds; `age` says how old a state the next eventually
+    consistent look at an item sees, at most `memory`; `watch` sees every change, `stale` each old
+    look."""
 
     def __init__(
         self,
@@ -160,7 +163,7 @@ class DynamoDB:
         self._age = age
         self._memory = memory
         self._page = page
-        self._tokens: dict[str, Params] = {}
+        self._tokens: dict[str, tuple[float, Params]] = {}
         self._operations: dict[str, Callable[[Params], Params]] = {
             "CreateTable": self._create_table,
             "DeleteTable": self._delete_table,
@@ -294,8 +297,9 @@ class DynamoDB:
     def _transact_write(self, params: Params) -> Params:
         only(params, "TransactItems", "ClientRequestToken")
         token = params.get("ClientRequestToken", "")
-        if token in self._tokens:
-            if self._tokens[token] != params:
+        since, former = self._tokens.get(token, (-FOREVER, {}))
+        if self._now() - since < TOKEN_MS:
+            if former != params:
                 raise Refused("IdempotentParameterMismatchException", "The content differs")
             return {}
         members = [next(iter(entry.items())) for entry in params["TransactItems"]]
@@ -316,8 +320,7 @@ class DynamoDB:
             if item is not None:
                 self._write(table, key, item)
         if token:
-            # AWS forgets it after ten minutes; no simulated SDK retries for so long.
-            self._tokens[token] = params
+            self._tokens[token] = (self._now(), params)
         return {}
 
     def _planned(self, kind: str, member: Params) -> tuple[Table, Key, Item | None]:
