@@ -24,7 +24,15 @@ CALL_KINDS = (
 """What may happen at any AWS call. `freeze` stops the container, perhaps beyond its time-out."""
 CONFLICTING = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
 PARTIAL = {"BatchGetItem", "BatchWriteItem", "SendMessageBatch"}
-RARE = {"BatchWriteItem", "GetSecretValue", "SendMessage", "SendMessageBatch", "UpdateItem"}
+RARE = {
+    "BatchWriteItem",
+    "DeleteItem",
+    "GetSecretValue",
+    "SendMessage",
+    "SendMessageBatch",
+    "TransactWriteItems",
+    "UpdateItem",
+}
 """Calls that come so seldom that chance alone would hardly ever make them fail."""
 SELDOM = {"ShortenerExecute", "ShortenerPending", "ShortenerOps", "ShortenerBulk"}
 """Functions that run so seldom that all their calls are rare."""

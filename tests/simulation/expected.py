@@ -44,7 +44,13 @@ NOT_ASKED = {
 }
 """Routes that nobody here asks, and where they are tested."""
 
-STALE_READERS = ("ShortenerRead", "ShortenerRedirect", "ShortenerSweep", "TallySweep")
+STALE_READERS = (
+    "ShortenerRead",
+    "ShortenerRedirect",
+    "ShortenerSweep",
+    "TallySweep",
+    "TallyTimers",
+)
 """Functions that read with eventual consistency."""
 KERNEL = {
     "shortener": [
@@ -72,7 +78,12 @@ REACHED = {
     "bans": ("enforced", "lifted"),
 }
 """What visits, accepted creates, links of a bulk request and bans come to."""
-TALLY_ANSWERS = {"PUT": (200, 409), "POST": (200, 404, 409, 412), "GET": (200,)}
+TIME = {
+    "timers": ("sent", "sent again", "fired", "late", "looked all the way back"),
+    "purge": ("trim interrupted", "ended", "end refused", "begun anew"),
+}
+"""What time does to tallies, and how."""
+TALLY_ANSWERS = {"PUT": (200, 409), "POST": (200, 404, 409, 410, 412), "GET": (200,)}
 
 
 def expected(deployed: Deployment) -> list[Cell]:
@@ -122,6 +133,9 @@ def _cells(deployed: Deployment) -> Iterator[Cell]:
     for group, whats in REACHED.items():
         for what in whats:
             yield group, "shortener", what
+    for group, whats in TIME.items():
+        for what in whats:
+            yield group, "tally", what
     for what in ("given up", "redriven", "released"):
         yield "queues", "messages", what
 

@@ -1,5 +1,5 @@
-"""What must hold of every capability: of its log at each write, of its views at each delivery and
-when all is quiet.
+"""What must hold of every capability: of its log at each write and removal, of its views at each
+delivery and when all is quiet.
 
 The oracle folds events with a function of its own, so that a mistake in production's shows.
 """
@@ -67,7 +67,8 @@ class Capability:
     """What the oracle knows of a capability: logical names of its tables and queues, how its
     events fold, in which state a stream takes no more of them, what its row holds, and how many
     commands with a key a stream remembers. `others` are further kinds of streams, by their name;
-    `several` says of a correlation that many commits may bear it."""
+    `several` says of a correlation that many commits may bear it; `buried` in which state a stream
+    may be purged."""
 
     name: str
     events: str
@@ -83,6 +84,7 @@ class Capability:
     row: Callable[[int, State], Mapping[str, Any]]
     others: Mapping[str, Kind] = field(default_factory=dict)
     several: Callable[[str], bool] = lambda correlation: False
+    buried: Callable[[State], bool] = lambda state: False
 
     def kind(self, stream: str) -> Kind:
         """What is known of a stream's kind."""
@@ -91,12 +93,17 @@ class Capability:
 
 
 class Log:
-    """The true log of one event table, checked at every write."""
+    """The true log of one event table, checked at every write. `streams` are those that are there
+    now; `past` has, by stream, the commits of those that were purged to the end."""
 
     def __init__(self, world: World, capability: Capability) -> None:
         self.streams: dict[str, list[Logged]] = {}
         self.commands: dict[str, tuple[str, Logged]] = {}
         self.first_of: dict[str, str] = {}
+        self.past: dict[str, list[list[Logged]]] = {}
+        self._moves: dict[str, list[tuple[int, int, State]]] = {}
+        self._left: dict[str, list[int]] = {}
+        self._ending: tuple[str, int] | None = None
         self._world = world
         self._capability = capability
         self._table = physical(world.deployed.names, capability.events)
@@ -129,16 +136,30 @@ class Log:
             if max(1, low) <= each.after <= high:
                 yield each.after, each.state
 
+    def seen(self, stream: str, since: int) -> list[tuple[int, State]]:
+        """Every version that the stream has had since a true time, with its state."""
+        moves = [(0, 0, {}), *self._moves.get(stream, [])]
+        first = max(place for place, (moment, _, _) in enumerate(moves) if moment <= since)
+        return [(version, state) for _, version, state in moves[first:]]
+
     def forgotten(self, stream: str, own: Logged) -> bool:
-        """Whether so many commands with a key came after one that the ring dropped it."""
+        """Whether so many commands with a key came after one that the ring dropped it, or its
+        stream is another by now."""
+        if not any(each is own for each in self.of(stream)):
+            return True
         later = [each for each in self.of(stream) if each.before >= own.after and each.keyed]
         return len(later) >= self._capability.ring
 
     def _watch(self, change: Change) -> None:
         if change.table != self._table:
             return
-        if change.old:
+        if self._ending and self._ending[1] != self._world.scheduler.step:
+            raise Violation("a stream's last commits go at once", self._ending[0])
+        if change.old and change.new:
             raise Violation("commits are immutable", f"{change.old} became {change.new}")
+        if change.old:
+            self._removed(change.old["pk"]["S"], int(change.old["sk"]["N"]))
+            return
         item = change.new
         stream, former = item["pk"]["S"], self.of(item["pk"]["S"])
         logged = self._logged(item, former[-1] if former else None)
@@ -147,6 +168,38 @@ class Log:
         if self._capability.kind(stream).single:
             self._check_single(stream, logged)
         self.streams.setdefault(stream, []).append(logged)
+        self._moves.setdefault(stream, []).append((logged.now, logged.after, logged.state))
+        if not logged.before and stream in self.past:
+            self._world.coverage.hit("purge", self._capability.name, "begun anew")
+
+    def _removed(self, stream: str, place: int) -> None:
+        """A commit goes: those in the middle in their order, then the newest with the first."""
+        commits = self.of(stream)
+        if not commits or not self._capability.buried(commits[-1].state):
+            raise Violation("nothing is deleted of what has not ended", f"{stream} at {place}")
+        left = self._left.setdefault(stream, [each.before for each in commits])
+        if len(left) > 2 and place != left[1]:
+            raise Violation("a purge goes upward from the second", f"{stream} at {place}: {left}")
+        left.remove(place)
+        self._ending = (stream, self._world.scheduler.step) if len(left) == 1 else None
+        if not left:
+            self._end(stream)
+
+    def _end(self, stream: str) -> None:
+        self._world.coverage.hit("purge", self._capability.name, "ended")
+        self.past.setdefault(stream, []).append(self.streams.pop(stream))
+        self._moves[stream].append((self._world.now, 0, {}))
+        del self._left[stream]
+
+    def ending(self, stream: str) -> bool:
+        """Whether the stream has come to its end in this very turn."""
+        moves = self._moves.get(stream, [])
+        return bool(moves) and moves[-1][:2] == (self._world.now, 0)
+
+    def settled(self) -> None:
+        """When all is quiet: nothing is half gone."""
+        if self._ending:
+            raise Violation("a stream's last commits go at once", self._ending[0])
 
     def _check_single(self, stream: str, logged: Logged) -> None:
         if not logged.before and self.first_of.setdefault(logged.id, stream) != stream:
@@ -242,7 +295,8 @@ class Views:
         elif name.startswith(ASIDE):
             self._set_aside(name.removeprefix(ASIDE), *(_aside(item) for item in change[1:]))
         elif "v" in change.old and not change.new:
-            self._deleted(name)
+            if not self._log.ending(name.partition("#")[2]):
+                self._deleted(name)
         elif "v" in change.new:
             old, new = (int(each["v"]["N"]) if each else 0 for each in change[1:])
             if new < old:
@@ -275,8 +329,8 @@ class Views:
         if not new:
             if self._capability.kind(stream).view is None:
                 return
-            row = self.row(stream)
-            if not row or int(row["v"]["N"]) < self._log.head(stream):
+            row, head = self.row(stream), self._log.head(stream)
+            if head and (not row or int(row["v"]["N"]) < head):
                 raise Violation("what is set aside stays so until mended", f"{stream}: {row}")
             return
         failures, since = old.get("failures", 0) + 1, old.get("since", new["since"])
@@ -323,11 +377,13 @@ class Views:
             return
         for record in records:
             stream, version = self._told(record)
+            version = min(version, self._log.head(stream))
             view = self._capability.kind(stream).view
             if view is None:
                 continue
             rows = [self._row(stream, each) for each in self._fed(record["received"], view)]
-            if all(row and int(row["v"]["N"]) >= version for row in rows) or self._waits(stream):
+            shown = all(row and int(row["v"]["N"]) >= version for row in rows)
+            if not version or shown or self._waits(stream):
                 continue
             detail = f"{stream} at {version} is neither in its rows nor in a queue: {rows}"
             raise Violation("no doorbell is lost", detail)
@@ -356,6 +412,10 @@ class Views:
 
     def settled(self) -> None:
         """When all is quiet: every row is what the log folds to."""
+        self._log.settled()
+        for stream in self._log.past.keys() - self._log.streams.keys():
+            if row := self.row(stream):
+                raise Violation("nothing is left of what has ended", f"{stream}: {row}")
         for stream, commits in self._log.streams.items():
             known, newest = self._capability.kind(stream), commits[-1]
             if known.row is None:

@@ -23,13 +23,19 @@ from tests.support.handlers import ROOT
 
 @dataclass(frozen=True)
 class Mutant:
-    """One text replaced by another in one file under functions/, and what that breaks."""
+    """One text replaced by another in one file, and what that breaks. The file is under functions/,
+    or under tests/ if its name begins so: the tally's rules are the simulation's own."""
 
     name: str
     file: str
     old: str
     new: str
     why: str
+
+    @property
+    def path(self) -> str:
+        """The file's name from the root."""
+        return self.file if self.file.startswith("tests/") else f"functions/{self.file}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,11 @@ def judge(mutant: Mutant, seeds: int) -> Verdict:
 def _mutate(mutant: Mutant, folder: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "functions", folder / "functions", ignore=ignored)
-    path = folder / "functions" / mutant.file
+    if mutant.path.startswith("tests/"):
+        shutil.copytree(ROOT / "tests", folder / "tests", ignore=ignored)
+        for name in ("template.yaml", "infra"):
+            (folder / name).symlink_to(ROOT / name)
+    path = folder / mutant.path
     text = path.read_text()
     if text.count(mutant.old) != 1:
         raise ValueError(f"{mutant.name}: its text is {text.count(mutant.old)} times in the file")
@@ -708,6 +718,105 @@ MUTANTS = (
         "held = None if state is None or state.lifted else state",
         "held = state",
         "a ban that was lifted is enforced again",
+    ),
+    Mutant(
+        "timers look back a minute alone",
+        "kernel/timers.py",
+        "since = 0 if full else now - RECENT_MS",
+        "since = now - 60_000",
+        "what was due while the schedule was out is never done",
+    ),
+    Mutant(
+        "due not written",
+        "kernel/views.py",
+        "        if row.due is not None:\n",
+        "        if False:\n",
+        "no stream is ever found to be due",
+    ),
+    Mutant(
+        "look back noted though a send failed",
+        "kernel/timers.py",
+        "                    send(streams)\n",
+        "                    try:\n"
+        "                        send(streams)\n"
+        "                    except Exception:\n"
+        "                        self._table.set_mark(MARK, now)\n"
+        "                        raise\n",
+        "what was not sent waits for another hour",
+    ),
+    Mutant(
+        "time comes early",
+        "tests/simulation/tally/decider.py",
+        "while tally.due <= now and",
+        "while tally.due <= now + GRACE_MS and",
+        "a tally is purged as soon as it closes",
+    ),
+    Mutant(
+        "trim goes downward",
+        "kernel/purge.py",
+        "for item in middle:",
+        "for item in reversed(middle):",
+        "a purge that is interrupted leaves a hole before commits that need what was there",
+    ),
+    Mutant(
+        "trim takes the newest too",
+        "kernel/purge.py",
+        '":last": {"N": str(tombstone.before - 1)},',
+        '":last": {"N": str(tombstone.before)},',
+        "a stream is what its first commit says",
+    ),
+    Mutant(
+        "trim of whatever stands there",
+        "kernel/purge.py",
+        " if _at(each) <= tombstone.metadata.at]",
+        "]",
+        "who stood still deletes commits of the next stream of that name",
+    ),
+    Mutant(
+        "end commit by commit",
+        "kernel/purge.py",
+        "        try:\n            self._client.transact_write_items(\n",
+        "        self._client.delete_item(\n"
+        "            TableName=self._events, Key=_key(tombstone.stream, 0)\n"
+        "        )\n"
+        "        try:\n            self._client.transact_write_items(\n",
+        "a new stream begins under the tombstone of the old one",
+    ),
+    Mutant(
+        "end leaves the row",
+        "kernel/purge.py",
+        'changes.append({"Delete": {"TableName": self._views, "Key": row}})',
+        "del row",
+        "the old row holds up those of a new stream of that name",
+    ),
+    Mutant(
+        "end without its condition",
+        "kernel/purge.py",
+        '            "ConditionExpression": "id = :id",\n'
+        '            "ExpressionAttributeValues": {":id": {"S": tombstone.id}},\n',
+        "",
+        "who stood still deletes the first commit of the next stream of that name",
+    ),
+    Mutant(
+        "any newest commit taken for the tombstone",
+        "kernel/purge.py",
+        "return (newest, state) if decider.buried(state) else None",
+        "return newest, state",
+        "who comes second deletes the first commit of the next stream of that name",
+    ),
+    Mutant(
+        "a repeat is answered from what a purge left",
+        "kernel/commands.py",
+        "        if then.version != version:\n",
+        "        if False:\n",
+        "a repeat gets a state that its command did not lead to",
+    ),
+    Mutant(
+        "tombstone without its state",
+        "kernel/commands.py",
+        " or decider.buried(state)\n",
+        "\n",
+        "a stream whose snapshots are far apart can never be purged",
     ),
 )
 

@@ -25,6 +25,7 @@ from tests.simulation.redirects import Redirects
 from tests.simulation.scheduler import Stuck
 from tests.simulation.tally import simulation as tally
 from tests.simulation.tally import wiring
+from tests.simulation.tally.clockwork import ROUNDS, Clockwork
 from tests.simulation.visitors import visitors
 from tests.simulation.world import Deployment, Violation, World, deployment
 from tests.support.handlers import ROOT
@@ -106,6 +107,7 @@ class Simulation:
         self._shortener = self._simulated(links.CAPABILITY, projecting.KINDS, "links")
         self._tally = self._simulated(tally.CAPABILITY, wiring.KINDS, "tallies")
         self._all = (self._shortener, self._tally)
+        self._clockwork = Clockwork(world, self._tally.log, self._tally.tools)
         self._under_way = 0
         self._streams: list[StreamFeed] = []
         self._queues: list[QueueFeed] = []
@@ -146,6 +148,8 @@ class Simulation:
         self._start(moderator.name, moderator.run)
         for counter in tally.counters(world, self._tally.log):
             self._start(counter.name, counter.run)
+        self._background("timers", self._clockwork.run)
+        self._background("laggard", self._clockwork.stand_still)
         self._start("sweep", self._sweep_at_times)
         self._start("operator", self._replay_at_some_time)
         world.scheduler.run(lambda: not self._under_way and not world.busy, TURNS)
@@ -164,6 +168,16 @@ class Simulation:
         moderator.settled()
         for client in clients:
             self._finish(f"{client.name} looks", client.settled)
+        for _ in range(ROUNDS):
+            self._finish("timers", self._clockwork.pass_time)
+            self._clockwork.settled()
+        self._tally.views.settled()
+
+    def _background(self, name: str, body: Callable[[], None]) -> None:
+        """Starts what nobody waits for."""
+        self.actors.append(name)
+        if self._world.plan.actors is None or name in self._world.plan.actors:
+            self._world.scheduler.spawn(name, body)
 
     def _start(self, name: str, body: Callable[[], None]) -> None:
         self.actors.append(name)

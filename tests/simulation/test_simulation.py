@@ -89,4 +89,4 @@ def test_every_mutant_dies(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_every_mutant_fits_the_code(mutant: Mutant) -> None:
-    assert (ROOT / "functions" / mutant.file).read_text().count(mutant.old) == 1
+    assert (ROOT / mutant.path).read_text().count(mutant.old) == 1

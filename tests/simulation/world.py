@@ -185,10 +185,13 @@ def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
                 for statement in policy["Statement"]:
                     for action in _listed(statement["Action"]):
                         service, _, name = action.partition(":")
-                        batched = action == "sqs:SendMessage" and function not in _ONE_BY_ONE
-                        yield function, service, "SendMessageBatch" if batched else name
+                        if action == "sqs:SendMessage" and function not in _ONE_BY_ONE:
+                            name = "SendMessageBatch"
+                        yield function, service, _WITHIN.get(name, name)
 
 
+_WITHIN = {"ConditionCheckItem": "TransactWriteItems"}
+"""What a policy allows, and the only operation in which the functions do it."""
 _ONE_BY_ONE = ("ShortenerCreate", "ShortenerRedirect")
 """Functions that send a message at a time; the others send in batches alone."""
 
@@ -507,6 +510,8 @@ class World:
             self.note(what, params, _outcome(failure), fault.kind if fault else "")
             if fault is not None:
                 container.failed_at[operation] = self.now
+            elif isinstance(failure, Refused):
+                self.coverage.hit("refusals", container.function, operation, failure.code)
             raise
         self.note(what, params, answer, fault.kind if fault else "")
         self.coverage.hit("calls", container.function, operation)
@@ -567,9 +572,10 @@ class World:
         def carry_out(given: dict[str, Any]) -> dict[str, Any]:
             self.calling = container
             answer = self._services[service].call(operation, given)
-            if operation == "SendMessage":
-                sent = (self._target(given), json.loads(given["MessageBody"]))
-                container.invocation.sent.append(sent)
+            if operation in ("SendMessage", "SendMessageBatch"):
+                bodies = [each["MessageBody"] for each in given.get("Entries", [given])]
+                sent = [(self._target(given), json.loads(body)) for body in bodies]
+                container.invocation.sent += sent
             return answer
 
         match fault.kind if fault else "":

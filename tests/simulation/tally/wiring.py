@@ -1,4 +1,4 @@
-"""The projector of tallies, as its two functions use it."""
+"""The projector of tallies, as its functions use it, and what it works on."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ from tests.simulation.tally.decider import DECIDER, TALLIES
 KINDS = {"tally": Kind(DECIDER, [TALLIES])}
 
 
+class Tables(NamedTuple):
+    """What the functions are told of their tables by their environment."""
+
+    events_table: str
+    views_table: str
+
+
 class Settings(NamedTuple):
-    """What both functions are told by their environment."""
+    """What both functions that keep the rows are told by their environment."""
 
     events_table: str
     views_table: str
     retry_queue_url: str
 
 
-def store(runtime: Runtime, config: Settings) -> DynamoStore:
+def store(runtime: Runtime, config: Tables | Settings) -> DynamoStore:
     """The events of tallies."""
     return DynamoStore(runtime.client("dynamodb"), config.events_table, runtime.backoff())
 
 
-def table(runtime: Runtime, config: Settings) -> ViewTable:
+def table(runtime: Runtime, config: Tables | Settings) -> ViewTable:
     """The rows of tallies."""
     return ViewTable(runtime.client("dynamodb"), config.views_table, runtime.backoff())
 

@@ -29,7 +29,7 @@ def build(runtime: Runtime) -> Handler:
 
     def begin(request: Request) -> Answer:
         name = request.path["name"]
-        command = Open(request.caller.user)
+        command = Open(request.caller.user, runtime.now())
         surroundings = context(request, runtime, f"open {name}")
         return show(commands.create(stream_id(name), command, surroundings))
 
@@ -37,7 +37,7 @@ def build(runtime: Runtime) -> Handler:
         name, body = request.path["name"], request.body()
         outcome = commands.execute(
             stream_id(name),
-            Add(tuple(json.loads(body))),
+            Add(tuple(json.loads(body)), runtime.now()),
             context(request, runtime, f"add {name} {body}"),
             expected_versions(request),
         )
