@@ -84,9 +84,9 @@ class Link(BaseModel):
 
 
 class Unlocking(BaseModel):
-    """The password form of a link."""
+    """The password form of a link; one that asks for none is followed."""
 
-    password: str
+    password: str = ""
 
 
 class Pending(BaseModel):

@@ -25,7 +25,10 @@ from infra.local.emulator import ROOT
 from tests.e2e.conftest import Stack
 
 MODES = list(GenerationMode)
-FEW_AND_MANY = [15, pytest.param(500, marks=pytest.mark.slow)]
+FEW_AND_MANY = [8, pytest.param(500, marks=pytest.mark.slow)]
+PATIENCE_SECONDS = 60
+"""A bulk request of five hundred links takes the emulator some seconds."""
+NOTHING_TO_SPOIL = {"GET /v1/commands/{id}", "GET /v1/domains"}
 LIVED = {
     "POST /v1/links 201",
     "GET /v1/links/{code} 200",
@@ -77,6 +80,14 @@ CONFIG = schemathesis.Config.from_dict(
             accepted("getLink", "410", "422", use_after_free=False),
             accepted("followLink", "410"),
             accepted("peekLink", "410"),
+            accepted("drawLink", "410"),
+            accepted("exportLinks", "400"),
+            accepted("transferLink", "410", "412", "422"),
+            # A report is of a URL or of a code.
+            accepted("reportLink", "422"),
+            # Each item has an outcome of its own, and a form that is none has no password.
+            accepted("createLinks", "422", negative_data_rejection=False),
+            accepted("unlockLink", "410", "413", negative_data_rejection=False),
         ],
     }
 )
@@ -109,7 +120,8 @@ def answered() -> Iterator[Counter[str]]:
 def options(stack: Stack, user: str) -> dict[str, Any]:
     """How to call: as this user, and never on to where a link leads."""
     headers = {"Authorization": f"Bearer {stack.token(user)}"}
-    return {"base_url": stack.url, "headers": headers, "allow_redirects": False}
+    rest = {"allow_redirects": False, "timeout": PATIENCE_SECONDS}
+    return {"base_url": stack.url, "headers": headers, **rest}
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +163,8 @@ def test_every_boundary_of_the_schema_is_kept(operation: APIOperation, call: Cal
 def test_any_request_is_answered_as_documented(
     operation: APIOperation, mode: GenerationMode, examples: int, call: Call
 ) -> None:
+    if mode.is_negative and operation.label in NOTHING_TO_SPOIL:
+        pytest.skip("it takes nothing that could be wrong")
     thorough(examples)(given(operation.as_strategy(generation_mode=mode))(call))()
 
 

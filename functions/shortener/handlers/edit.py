@@ -41,27 +41,31 @@ def build(runtime: Runtime) -> Handler:
     commands = Commands(store, DECIDER, backoff)
     admission = Admission(runtime)
 
-    def execute(request: Request, command: Command, payload: object) -> Outcome[Link | None]:
+    def execute(
+        request: Request, command: Command, payload: object, expected: frozenset[int] | None
+    ) -> Outcome[Link | None]:
         code = request.path["code"]
         parse_query(DomainQuery, request.query)
         outcome = commands.execute(
             stream_of(request),
             command,
             context(request, runtime, to_json([request.event["routeKey"], code, payload])),
-            expected_versions(request),
+            expected,
         )
         request.log.count("conflicts", outcome.conflicts)
         return outcome
 
     def patch(request: Request) -> Answer:
         changes = parse_body(LinkPatch, request).changes()
+        expected = expected_versions(request)
         new = kept(changes, admission.accept(request))
-        return show(execute(request, EditLink(runtime.now(), new), changes))
+        return show(execute(request, EditLink(runtime.now(), new), changes, expected))
 
     def transfer(request: Request) -> Answer:
         owner = parse_body(Transfer, request).owner
+        expected = expected_versions(request)
         admission.check_owner(request)
-        return show(execute(request, TransferLink(owner), owner))
+        return show(execute(request, TransferLink(owner), owner, expected))
 
     def show(outcome: Outcome[Link | None]) -> Answer:
         assert outcome.state is not None
@@ -69,7 +73,7 @@ def build(runtime: Runtime) -> Handler:
         return Answer(200, body, etag(outcome.version))
 
     def delete(request: Request) -> Answer:
-        execute(request, DeleteLink(runtime.now()), None)
+        execute(request, DeleteLink(runtime.now()), None, expected_versions(request))
         return Answer(204)
 
     routes = {
