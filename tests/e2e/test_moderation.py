@@ -73,7 +73,7 @@ def test_a_domain_is_one_owners(api: httpx.Client, ops: httpx.Client) -> None:
     host = f"{uuid.uuid4().hex[:12]}.example"
     mine = ops.put(f"/v1/domains/{host}", json={"owner": "somebody"})
     assert (mine.status_code, mine.json()["host"]) == (200, host)
-    theirs = ops.put(f"/v1/domains/{host}", json={"owner": "somebody else"})
+    theirs = ops.put(f"/v1/domains/{host}", json={"owner": "somebody-else"})
     assert (theirs.status_code, theirs.json()["type"]) == (409, "urn:millrace:problem:domain_taken")
     refused = api.post("/v1/links", json={"long_url": "https://example.com/", "domain": host})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "domain")
