@@ -33,6 +33,13 @@ class Settings(NamedTuple):
     public_url: str
 
 
+class Aim(NamedTuple):
+    """Which stream a request is about, and at which versions: None for any."""
+
+    stream: str
+    expected: frozenset[int] | None
+
+
 def build(runtime: Runtime) -> Handler:
     """The handler, in a given runtime."""
     config = settings(Settings, runtime.env)
@@ -41,31 +48,31 @@ def build(runtime: Runtime) -> Handler:
     commands = Commands(store, DECIDER, backoff)
     admission = Admission(runtime)
 
-    def execute(
-        request: Request, command: Command, payload: object, expected: frozenset[int] | None
-    ) -> Outcome[Link | None]:
-        code = request.path["code"]
+    def aim(request: Request) -> Aim:
         parse_query(DomainQuery, request.query)
+        return Aim(stream_of(request), expected_versions(request))
+
+    def execute(
+        request: Request, aim: Aim, command: Command, payload: object
+    ) -> Outcome[Link | None]:
+        asked = to_json([request.event["routeKey"], request.path["code"], payload])
         outcome = commands.execute(
-            stream_of(request),
-            command,
-            context(request, runtime, to_json([request.event["routeKey"], code, payload])),
-            expected,
+            aim.stream, command, context(request, runtime, asked), aim.expected
         )
         request.log.count("conflicts", outcome.conflicts)
         return outcome
 
     def patch(request: Request) -> Answer:
         changes = parse_body(LinkPatch, request).changes()
-        expected = expected_versions(request)
+        aimed = aim(request)
         new = kept(changes, admission.accept(request))
-        return show(execute(request, EditLink(runtime.now(), new), changes, expected))
+        return show(execute(request, aimed, EditLink(runtime.now(), new), changes))
 
     def transfer(request: Request) -> Answer:
         owner = parse_body(Transfer, request).owner
-        expected = expected_versions(request)
+        aimed = aim(request)
         admission.check_owner(request)
-        return show(execute(request, TransferLink(owner), owner, expected))
+        return show(execute(request, aimed, TransferLink(owner), owner))
 
     def show(outcome: Outcome[Link | None]) -> Answer:
         assert outcome.state is not None
@@ -73,7 +80,7 @@ def build(runtime: Runtime) -> Handler:
         return Answer(200, body, etag(outcome.version))
 
     def delete(request: Request) -> Answer:
-        execute(request, DeleteLink(runtime.now()), None, expected_versions(request))
+        execute(request, aim(request), DeleteLink(runtime.now()), None)
         return Answer(204)
 
     routes = {
