@@ -25,7 +25,7 @@ from infra.local.emulator import ROOT
 from tests.e2e.conftest import Stack
 
 MODES = list(GenerationMode)
-FEW_AND_MANY = [8, pytest.param(500, marks=pytest.mark.slow)]
+FEW_AND_MANY = [5, pytest.param(500, marks=pytest.mark.slow)]
 PATIENCE_SECONDS = 60
 """A bulk request of five hundred links takes the emulator some seconds."""
 NOTHING_TO_SPOIL = {"GET /v1/commands/{id}", "GET /v1/domains"}
