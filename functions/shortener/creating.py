@@ -81,6 +81,7 @@ class Creator:
             expires_at=surroundings.now + self._lifetime_ms,
             key=own_key or idempotency_key(request),
             accept=self._admission.accept(request),
+            entropy=self._runtime.entropy,
         )
         return wished, surroundings
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+SALT_BYTES = 16
+"""As RFC 9106, 3.1, recommends for passwords."""
+
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
@@ -18,9 +21,9 @@ def _hasher() -> PasswordHasher:
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
-def hashed(password: str) -> str:
-    """The hash to keep, with its salt and cost in it."""
-    return _hasher().hash(password)
+def hashed(password: str, salt: bytes) -> str:
+    """The hash to keep, with its salt (SALT_BYTES of entropy) and cost in it."""
+    return _hasher().hash(password, salt=salt)
 
 
 def matches(password: str, kept: str) -> bool:

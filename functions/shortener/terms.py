@@ -14,24 +14,26 @@ MAX_RULES_BYTES = 8 * 1024
 """Rules ride in every commit and every redirect's read."""
 CONDITIONS = ("device", "language", "country", "query")
 
+Entropy = Callable[[int], bytes]
+"""Gives so many random bytes."""
 Accept = Callable[[str, str], str]
 """Takes a URL, or the domain that a link is to be on, and the field that it stands in; gives it as
 it is kept, or raises Rejected."""
 
 
-def kept(given: Mapping[str, Any], accept: Accept) -> dict[str, Any]:
+def kept(given: Mapping[str, Any], accept: Accept, entropy: Entropy) -> dict[str, Any]:
     """The fields of a request as the decider takes them. Raises Rejected."""
-    return {name: _kept(name, value, accept) for name, value in given.items()}
+    return {name: _kept(name, value, accept, entropy) for name, value in given.items()}
 
 
-def _kept(name: str, value: Any, accept: Accept) -> Any:
+def _kept(name: str, value: Any, accept: Accept, entropy: Entropy) -> Any:
     if value is None:
         return None
     match name:
         case "long_url" | "fallback_url":
             return accept(value, name)
         case "password":
-            return passwords.hashed(value)
+            return passwords.hashed(value, entropy(passwords.SALT_BYTES))
         case "tags":
             return tuple(dict.fromkeys(value)) or None
         case "rules":

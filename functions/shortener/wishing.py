@@ -10,17 +10,23 @@ from functions.shortener import codes
 from functions.shortener.decider import DEFAULT_DOMAIN, DEFAULT_REDIRECT_STATUS
 from functions.shortener.events import Terms
 from functions.shortener.issuing import Wish
-from functions.shortener.terms import Accept, kept
+from functions.shortener.terms import Accept, Entropy, kept
 
 TERMS = frozenset(each.name for each in fields(Terms))
 
 
-def wish(given: Mapping[str, Any], expires_at: int, key: str | None, accept: Accept) -> Wish:
+def wish(
+    given: Mapping[str, Any],
+    expires_at: int,
+    key: str | None,
+    accept: Accept,
+    entropy: Entropy,
+) -> Wish:
     """What the caller asks for by naming `given`; `expires_at` is for who says nothing of it.
 
     Raises Rejected.
     """
-    named = kept({name: value for name, value in given.items() if name in TERMS}, accept)
+    named = kept({name: value for name, value in given.items() if name in TERMS}, accept, entropy)
     defaults = {"expires_at": expires_at, "redirect_status": DEFAULT_REDIRECT_STATUS}
     alias, domain = given.get("alias"), given.get("domain")
     return Wish(

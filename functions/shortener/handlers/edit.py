@@ -65,7 +65,7 @@ def build(runtime: Runtime) -> Handler:
     def patch(request: Request) -> Answer:
         changes = parse_body(LinkPatch, request).changes()
         aimed = aim(request)
-        new = kept(changes, admission.accept(request))
+        new = kept(changes, admission.accept(request), runtime.entropy)
         return show(execute(request, aimed, EditLink(runtime.now(), new), changes))
 
     def transfer(request: Request) -> Answer:
