@@ -204,7 +204,11 @@ class Received(BaseModel):
     """Nothing: the answer is the same whether or not there is such a link."""
 
 
-History = history("History", *CODEC.types.values())
+History = history(
+    "History",
+    *CODEC.types.values(),
+    shown={"not_before": datetime, "password": Literal[True], "rules": list[Rule]},
+)
 
 THIS = {"code": "$response.body#/code"}
 THIS_VERSION = {**THIS, "If-Match": "$response.header.ETag"}

@@ -270,6 +270,18 @@ WHOLE: dict[type, Json] = {
     NewReport: {"code": "live", "reason": "spam"},
 }
 """Bodies that are right; NEW is, unless its schema is named here."""
+TERMS = {
+    "not_before": "1971-01-01T00:00:00Z",
+    "expires_at": "2027-01-01T00:00:00Z",
+    "fallback_url": "https://example.com/over",
+    "max_clicks": 5,
+    "password": "sesame",
+    "rules": [{"country": ["AT"], "to": [{"url": "https://example.com/at", "weight": 2}]}],
+    "tags": ["spring"],
+    "title": "Spring",
+    "redirect_status": 307,
+}
+"""Every term that a link can have."""
 CREATE, LIST, GET = "POST /v1/links", "GET /v1/links", "GET /v1/links/{code}"
 STATUS = "GET /v1/commands/{id}"
 HISTORY, EDIT, DELETE = f"{GET}/history", "PATCH /v1/links/{code}", "DELETE /v1/links/{code}"
@@ -363,6 +375,11 @@ def read_back(walk: Walk) -> None:
         walk.ask(EXPORT, 200, query={"format": form, "limit": "1"})
     walk.ask(EXPORT, 400, "bad_cursor", query={"cursor": "forged"})
     walk.ask(HISTORY, 200, code=LIVE)
+    walk.create("full", **TERMS)
+    cleared = dict.fromkeys(TERMS)
+    walk.ask(EDIT, 200, code="full", headers={"if-match": "*"}, json=cleared)
+    walk.ask(EDIT, 200, code="full", headers={"if-match": "*"}, json=TERMS)
+    walk.ask(HISTORY, 200, code="full")
     walk.ask(HISTORY, 200, code=GONE, query={"limit": "1"})
     walk.ask(HISTORY, 400, "bad_cursor", code=LIVE, query={"cursor": "forged"})
     walk.ask(HISTORY, 404, "not_found", code=UNKNOWN)
