@@ -114,7 +114,7 @@ Command = CreateLink | EditLink | TransferLink | DeleteLink | Moderate | Enforce
 @dataclass(frozen=True, kw_only=True)
 class Link(Terms):
     """A short link's state. `expired_at` is the expiry that was told of, `ban` the stream of the
-    ban that its standing follows from."""
+    ban that its standing follows from, `quarantine` the reason of the one that lies beneath it."""
 
     domain: str
     code: str
@@ -124,6 +124,7 @@ class Link(Terms):
     standing: Standing = CLEAR
     reason: str | None = None
     ban: str | None = None
+    quarantine: str | None = None
     expired_at: int | None = None
     deleted: bool = False
     deleted_at: int | None = None
@@ -255,7 +256,9 @@ def _moderate(command: Moderate, link: Link) -> list[Event]:
 def _enforce(command: Enforce, link: Link) -> list[Event]:
     if command.ban == link.ban or (link.standing == BANNED and link.ban is None):
         return []
-    return [LinkCleared() if command.ban is None else LinkBanned(command.reason, command.ban)]
+    if command.ban is not None:
+        return [LinkBanned(command.reason, command.ban)]
+    return [LinkCleared() if link.quarantine is None else LinkQuarantined(link.quarantine)]
 
 
 def _pass_time(now: int, link: Link) -> list[Event]:
@@ -284,11 +287,14 @@ def _evolved(link: Link, event: Event) -> Link:
         case LinkEnabled():
             return replace(link, disabled=False)
         case LinkQuarantined(reason):
-            return replace(link, standing=QUARANTINED, reason=reason, ban=None)
+            return _judged(link, QUARANTINED, reason)
+        case LinkBanned(reason, None):
+            return _judged(link, BANNED, reason)
         case LinkBanned(reason, ban):
-            return replace(link, standing=BANNED, reason=reason, ban=ban)
+            beneath = link.reason if link.standing == QUARANTINED else link.quarantine
+            return replace(link, standing=BANNED, reason=reason, ban=ban, quarantine=beneath)
         case LinkCleared():
-            return replace(link, standing=CLEAR, reason=None, ban=None)
+            return _judged(link, CLEAR, None)
         case LinkExpired(expires_at):
             return replace(link, expired_at=expires_at)
         case LinkDeleted(deleted_at):
@@ -298,6 +304,10 @@ def _evolved(link: Link, event: Event) -> Link:
         case _:
             # What is left sets the one field that it is named after.
             return replace(link, **vars(event))
+
+
+def _judged(link: Link, standing: Standing, reason: str | None) -> Link:
+    return replace(link, standing=standing, reason=reason, ban=None, quarantine=None)
 
 
 def _tombstone(link: Link, purged_at: int) -> Link:
@@ -319,7 +329,8 @@ def visible(link: Link | None, actor: str) -> bool:
 
 
 def _upgrade(state: Data, schema: int) -> Data:
-    """A state of schema 1 lacks only what may be absent."""
+    """What an older state lacks may be absent. One of schema 2 does not know of a quarantine
+    beneath its ban: the link is clear when that ends."""
     return state
 
 
@@ -330,7 +341,7 @@ DECIDER: Decider[Command, Link | None, Event] = Decider(
     evolve=evolve,
     events=CODEC,
     snapshot_every=1,
-    state_schema=2,
+    state_schema=3,
     upgrade=_upgrade,
     visible=visible,
     buried=lambda link: link is not None and link.purged_at is not None,

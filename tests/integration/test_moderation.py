@@ -186,6 +186,20 @@ def test_a_moderators_own_ban_survives_the_end_of_another(stack: Stack) -> None:
     assert (link(stack, code)["standing"], link(stack, code)["reason"]) == ("banned", "malware")
 
 
+def test_a_quarantine_beneath_bans_comes_back_when_they_end(stack: Stack) -> None:
+    code = create(stack, EVIL, user="mallory")
+    standing = {"standing": "quarantined", "reason": "reported"}
+    ops(stack, "PUT", f"/v1/links/{code}/standing", json=standing)
+    stack.drain()
+    for change in (impose, lift):
+        for ban in (OWNER_BAN, HOST_BAN):
+            change(stack, ban)
+            stack.drain()
+    found = link(stack, code, user="mallory")
+    assert (found["standing"], found["reason"]) == ("quarantined", "reported")
+    assert follow(stack, code) == 200, "the warning"
+
+
 def test_a_link_under_two_bans_stays_down_until_both_are_lifted(stack: Stack) -> None:
     code = create(stack, EVIL, user="mallory")
     for ban in (OWNER_BAN, HOST_BAN):
