@@ -73,9 +73,10 @@ class EditLink:
 
 @dataclass(frozen=True)
 class TransferLink:
-    """Give the link to another owner."""
+    """Give the link to another owner. `fits`: whether they may have one on the link's domain."""
 
     owner: str
+    fits: bool = True
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,8 @@ def decide(command: Command, link: Link | None) -> list[Event]:
     match command:
         case EditLink():
             return _edit(command, link)
-        case TransferLink(owner):
-            return [LinkTransferred(owner)] if owner != link.owner else []
+        case TransferLink():
+            return _transfer(command, link)
         case DeleteLink(now):
             return [LinkDeleted(now)]
         case Moderate():
@@ -221,6 +222,14 @@ def _edit(command: EditLink, link: Link) -> list[Event]:
     if "disabled" in changes:
         events.append(LinkDisabled() if changes["disabled"] else LinkEnabled())
     return events
+
+
+def _transfer(command: TransferLink, link: Link) -> list[Event]:
+    if command.owner == link.owner:
+        return []
+    if not command.fits:
+        raise Rejected("does not own the domain that the link is on", "owner")
+    return [LinkTransferred(command.owner)]
 
 
 def _check_expiry(expires_at: int | None, now: int) -> None:

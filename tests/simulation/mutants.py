@@ -720,6 +720,13 @@ MUTANTS = (
         "a ban that was lifted is enforced again",
     ),
     Mutant(
+        "quarantine lost beneath a ban",
+        "shortener/decider.py",
+        "[LinkCleared() if link.quarantine is None else LinkQuarantined(link.quarantine)]",
+        "[LinkCleared()]",
+        "the end of a ban clears what a moderator warned of",
+    ),
+    Mutant(
         "timers look back a minute alone",
         "kernel/timers.py",
         "since = 0 if full else now - RECENT_MS",
