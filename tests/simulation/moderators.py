@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from tests.simulation.invariants import Log, Logged, State
 from tests.simulation.links import VERDICTS, hosts, shown, stream_id
@@ -79,7 +79,9 @@ class Moderator:
                 raise Violation("what is acknowledged is in the log", f"{body}")
             return
         known = bool(self._log.of(ban_id(kind, value)))
-        answer = self._insist("DELETE", f"/v1/bans/{kind}/{quote(value)}", None)
+        answer = self._insist(
+            "DELETE", f"/v1/bans?{urlencode({'kind': kind, 'value': value})}", None
+        )
         if answer is not None and answer[0] not in ((204, 409) if known else (204, 404)):
             raise Violation("an answer is one of the documented", f"{kind} {value}: {answer}")
 
