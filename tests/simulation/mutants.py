@@ -551,15 +551,14 @@ MUTANTS = (
         "                TableName=self._table,\n"
         '                Key={"pk": {"S": key}},\n'
         "                UpdateExpression=expression,\n"
-        '                ConditionExpression="attribute_not_exists(used) OR used < :most",\n',
+        "                ConditionExpression=CONDITION,\n",
         "            if not self.left(key, most):\n"
         "                return False\n"
         "            self._client.update_item(\n"
         "                TableName=self._table,\n"
         '                Key={"pk": {"S": key}},\n'
         "                UpdateExpression=expression,\n"
-        '                ConditionExpression="attribute_not_exists(used) OR used < :most'
-        ' OR used >= :most",\n',
+        '                ConditionExpression=CONDITION + " OR used >= :most",\n',
         "of two visitors at the last click both are led on",
     ),
     Mutant(
