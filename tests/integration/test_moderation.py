@@ -393,11 +393,27 @@ def test_a_container_goes_on_with_the_directory_it_has(stack: Stack) -> None:
     assert stack.request("POST", "/v1/links", user="alice", json=body).status == 422
 
 
-def test_the_daily_pass_does_nothing_where_nobody_is_banned(stack: Stack) -> None:
-    create(stack)
+def test_the_daily_pass_clears_what_both_passes_of_the_last_ban_missed(stack: Stack) -> None:
+    missed = create(stack, EVIL)
+    stack.drain()
+    impose(stack, HOST_BAN)
+    stack.drain()
+    lift(stack, HOST_BAN)
+    [orders] = [url for url, name in stack._names.items() if name == "ShortenerEnforcement"]
+    stack.client("sqs").purge_queue(QueueUrl=orders)
+    stack.drain()
+    assert link(stack, missed)["standing"] == "banned"
+    stack.tick("ShortenerEnforce")
+    stack.drain()
+    assert (link(stack, missed)["standing"], follow(stack, missed)) == ("clear", 302)
+
+
+def test_the_daily_pass_changes_nothing_where_nobody_is_banned(stack: Stack) -> None:
+    code = create(stack)
     stack.drain()
     stack.tick("ShortenerEnforce")
-    assert stack.messages("ShortenerEnforcement") == []
+    stack.drain()
+    assert link(stack, code)["version"] == 1
 
 
 def test_a_pass_goes_on_in_slices_and_each_changed_link_costs_a_read_and_a_write(
