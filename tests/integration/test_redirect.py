@@ -307,6 +307,28 @@ def test_a_click_that_cannot_be_sent_is_in_the_log_and_the_visitor_gone_on(stack
         jsonschema.validate(click, CONTRACT)
 
 
+def test_a_queue_that_is_down_is_asked_ever_less_and_after_a_success_anew(stack: Stack) -> None:
+    code = create(stack)["code"]
+    down = stack.faults.fail("sqs", "SendMessage", "InternalError", status=500, times=10_000)
+
+    def tries(seconds: int) -> int:
+        before = down.fired
+        for _ in range(seconds):
+            follow(stack, code)
+            stack.advance(1)
+        # A patient client's, which tries each three times.
+        return (down.fired - before) // 3
+
+    assert 5 <= tries(16) <= 6
+    assert 2 <= tries(16) <= 4
+    stack.faults.clear()
+    stack.advance(8)
+    follow(stack, code)
+    assert len(clicks(stack)) == 1
+    down = stack.faults.fail("sqs", "SendMessage", "InternalError", status=500, times=10_000)
+    assert tries(4) >= 2
+
+
 def test_a_link_that_is_not_counted_may_be_kept_by_anybody_and_tells_nothing(stack: Stack) -> None:
     code = create(stack, counted=False)["code"]
     answer = follow(stack, code)
