@@ -14,7 +14,6 @@ from millrace.redriving import length
 
 SLICE = 1000
 """Commits per scan page."""
-QUEUES = ("Retry", "RetryDlq", "Undelivered")
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,11 @@ def lag(capability: Capability) -> Lag:
             late[view.name] |= _behind(capability, live, own)
         previous = heads
     sqs = deployment.client("sqs")
-    names = [capability.logical(queue) for queue in QUEUES]
+    queues = deployment.queues(capability.logical(""))
     return Lag(
         now=deployment.runtime(capability.logical("Project")).now(),
         views=[_view(name, standing[name], streams[name], late[name]) for name in late],
-        queues={name: length(sqs, deployment.physical(name)) for name in names},
+        queues={name: length(sqs, url) for name, url in queues.items()},
         quarantined=len(capability.quarantine.all()),
     )
 

@@ -10,13 +10,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.edge.log import LogLine
 from functions.edge.runtime import Runtime
+from functions.kernel.backoff import Pause
 from functions.kernel.store import Stream
 from functions.shortener.decider import Link
 from functions.shortener.policy import Visit
 
 MAX_AGENT = 256
 PAUSE_MS = 1_000
-"""For so long after a failed send no other is tried: no visitor waits for a queue that is down."""
+"""For about so long after a failed send no other is tried: no visitor waits for a queue that is
+down. It doubles with every failure in a row."""
+MAX_PAUSE_MS = 8_000
+"""Up to this: what it costs is that clicks are in the log for so much longer than need be."""
 
 
 def message(
@@ -58,18 +62,17 @@ class Clicks:
     def __init__(self, runtime: Runtime, queue_url: str) -> None:
         self._runtime = runtime
         self._url = queue_url
-        self._leave_until = 0
+        self._pause = Pause(PAUSE_MS, MAX_PAUSE_MS, runtime.now, runtime.backoff().jitter)
 
     def tell(self, click: dict[str, Any], log: LogLine) -> None:
         """Sends a click. Never raises for a queue that fails."""
-        now = self._runtime.now()
         envelope = {
             "id": self._runtime.entropy(12).hex(),
-            "time": now,
+            "time": self._runtime.now(),
             "correlation": log.correlation,
             **click,
         }
-        if now < self._leave_until or not self._sent(envelope):
+        if not (self._pause.over and self._sent(envelope)):
             log.add(lost_click=envelope)
             log.count("lost_clicks")
 
@@ -79,6 +82,7 @@ class Clicks:
                 QueueUrl=self._url, MessageBody=json.dumps(envelope, separators=(",", ":"))
             )
         except (BotoCoreError, ClientError):
-            self._leave_until = self._runtime.now() + PAUSE_MS
+            self._pause.failed()
             return False
+        self._pause.succeeded()
         return True

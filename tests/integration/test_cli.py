@@ -38,6 +38,11 @@ class PumpedStack:
             raise BenchError(f"no {logical} in the stack")
         return found[0]
 
+    def queues(self, beginning: str) -> Mapping[str, str]:
+        urls = set(self.client("sqs").list_queues()["QueueUrls"])
+        names = self.stack._names.items()
+        return {name: url for url, name in names if url in urls and name.startswith(beginning)}
+
     def client(self, service: str) -> Any:
         return self.runtime("ShortenerProject").client(service)
 
@@ -284,6 +289,14 @@ def test_a_stream_that_goes_on_over_scan_pages_is_counted_once(
     monkeypatch.setattr("millrace.lagging.SLICE", 1)
     view = lag_of_links(bench)
     assert (view["streams"], view["behind"]) == (1, 0)
+
+
+def test_lag_counts_every_queue_of_the_capability(edited: Stack, bench: Bench) -> None:
+    declared = {n for each in edited._templates for n in each.names("AWS::SQS::Queue")}
+    edited.request("GET", f"/{CODE}")
+    waiting = told(bench("lag", "shortener", "--json"))["queues"]
+    assert waiting.keys() == declared
+    assert (waiting["ShortenerClicks"], waiting["ShortenerEnforcementDlq"]) == (1, 0)
 
 
 # ---- Queues and quarantine --------------------------------------------------------------------

@@ -34,7 +34,7 @@ from functions.shortener.decider import (
     Standing,
     stream_id,
 )
-from functions.shortener.moderation import NewBan, NewDomain, NewReport, NewStanding
+from functions.shortener.moderation import BanQuery, NewBan, NewDomain, NewReport, NewStanding
 from functions.shortener.openapi import OPS, READ, SHORTENER, WRITE
 from functions.shortener.schemas import NewLinks, Transfer
 from tests.support.deployment import routes_of
@@ -182,7 +182,6 @@ class Walk:
         method, path = key.split(" ")
         host = host or (FREE if method == "PUT" else HELD)
         target = path.replace("{code}", code).replace("{id}", self.ticket).replace("{host}", host)
-        target = target.replace("{kind}", "host").replace("{value}", host)
         answer = self.stack.request(method, target, **{"user": OWNER, "claims": ALL, **sent})
         assert answer.status == status, (key, answer.text)
         if kind and method != "HEAD":
@@ -207,7 +206,8 @@ class Walk:
         if operation.body is not None:
             self.bodies(key, whole)
         if operation.query is not None:
-            self.ask(key, 422, "invalid", code=LIVE, query={"nonsense": "1"}, **whole)
+            nonsense = {**whole.get("query", {}), "nonsense": "1"}
+            self.ask(key, 422, "invalid", code=LIVE, **{**whole, "query": nonsense})
         if operation.conditional:
             stale = {**whole, "headers": {"if-match": '"99"'}}
             self.ask(key, 412, "version_mismatch", code=LIVE, **stale)
@@ -254,12 +254,16 @@ class Walk:
         whole: Json = {"headers": {"if-match": "*"} if operation.conditional else {}}
         if operation.body is not None:
             whole["json"] = WHOLE.get(operation.body, NEW)
+        if operation.query is BanQuery:
+            whole["query"] = LIFTED
         return whole
 
 
 NEW = {"long_url": "https://example.com/other"}
 HELD, FREE = "held.example", "free.example"
 """A host that is banned and claimed, and one that is neither."""
+LIFTED = {"kind": "host", "value": HELD}
+"""The query that ends the host's ban."""
 ALL = {"custom:scopes": f"{READ} {WRITE} {OPS}"}
 WHOLE: dict[type, Json] = {
     NewLinks: {"links": [NEW]},
@@ -441,14 +445,14 @@ def moderate(walk: Walk) -> None:
     walk.ask(standing, 200, code=LIVE, json={"standing": "clear"})
     walk.ask(standing, 404, "not_found", code=UNKNOWN, json=quarantined)
     walk.ask(standing, 410, "gone", code=GONE, json=quarantined)
-    impose, lift, held = "POST /v1/bans", "DELETE /v1/bans/{kind}/{value}", WHOLE[NewBan]
+    impose, lift, held = "POST /v1/bans", "DELETE /v1/bans", WHOLE[NewBan]
     held = {**held, "value": HELD}
     walk.ask(impose, 200, json=held, headers=key)
     walk.ask(impose, 422, reused, json={**held, "reason": "other"}, headers=key)
-    walk.ask(lift, 422, reused, headers=key)
-    walk.ask(lift, 204)
-    walk.ask(lift, 404, "not_found", host=FREE)
-    walk.ask(lift, 422, "invalid", host="a b")
+    walk.ask(lift, 422, reused, query=LIFTED, headers=key)
+    walk.ask(lift, 204, query=LIFTED)
+    walk.ask(lift, 404, "not_found", query={**LIFTED, "value": FREE})
+    walk.ask(lift, 422, "invalid", query={**LIFTED, "value": "a b"})
     walk.ask(impose, 200, json=held)
     claim, release = "PUT /v1/domains/{host}", "DELETE /v1/domains/{host}"
     owner, other = {"owner": OWNER}, WHOLE[NewDomain]
@@ -482,7 +486,7 @@ def be_banned(walk: Walk) -> None:
     walk.ask(EDIT, 403, "owner_banned", code=LIVE, json=NEW, headers=headers)
     transfer = "POST /v1/links/{code}/transfer"
     walk.ask(transfer, 403, "owner_banned", code=LIVE, json={"owner": "bob"}, headers=headers)
-    walk.stack.request("DELETE", f"/v1/bans/owner/{OWNER}", user=OWNER, claims=ALL)
+    walk.stack.request("DELETE", f"/v1/bans?kind=owner&value={OWNER}", user=OWNER, claims=ALL)
     walk.stack.drain()
     walk.stack.advance(5)
 

@@ -28,6 +28,7 @@ _NEW: State = {
     "standing": "clear",
     "reason": None,
     "ban": None,
+    "quarantine": None,
     "expired_at": None,
     "deleted": False,
     "deleted_at": None,
@@ -49,21 +50,35 @@ _SETS = {
 }
 
 
+VERDICTS = {
+    "LinkQuarantined": "quarantined",
+    "LinkBanned": "banned",
+    "LinkCleared": "clear",
+}
+"""The standing that each such event gives."""
+
+
 def fold(state: State, kind: str, data: dict[str, Any]) -> State:
     """What a link's events mean."""
     if kind in _SETS:
         return {**state, _SETS[kind]: data.get(_SETS[kind])}
-    ban = data.get("ban")
+    if kind in VERDICTS:
+        return {**state, **_judged(state, VERDICTS[kind], data.get("reason"), data.get("ban"))}
     changes: dict[str, State] = {
         "LinkCreated": {**_NEW, **data},
         "LinkDisabled": {"disabled": True},
         "LinkEnabled": {"disabled": False},
         "LinkDeleted": {"deleted": True, "deleted_at": data.get("deleted_at")},
-        "LinkQuarantined": {"standing": "quarantined", "reason": data.get("reason"), "ban": None},
-        "LinkBanned": {"standing": "banned", "reason": data.get("reason"), "ban": ban},
-        "LinkCleared": {"standing": "clear", "reason": None, "ban": None},
     }
     return {**state, **changes[kind]}
+
+
+def _judged(state: State, standing: str, reason: str | None, ban: str | None) -> State:
+    """A ban keeps the quarantine that it comes over; a verdict of its own ends it."""
+    beneath = None
+    if ban is not None:
+        beneath = state["reason"] if state["standing"] == "quarantined" else state["quarantine"]
+    return {"standing": standing, "reason": reason, "ban": ban, "quarantine": beneath}
 
 
 def row(version: int, state: State) -> dict[str, Any]:

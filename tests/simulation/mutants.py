@@ -551,15 +551,14 @@ MUTANTS = (
         "                TableName=self._table,\n"
         '                Key={"pk": {"S": key}},\n'
         "                UpdateExpression=expression,\n"
-        '                ConditionExpression="attribute_not_exists(used) OR used < :most",\n',
+        "                ConditionExpression=CONDITION,\n",
         "            if not self.left(key, most):\n"
         "                return False\n"
         "            self._client.update_item(\n"
         "                TableName=self._table,\n"
         '                Key={"pk": {"S": key}},\n'
         "                UpdateExpression=expression,\n"
-        '                ConditionExpression="attribute_not_exists(used) OR used < :most'
-        ' OR used >= :most",\n',
+        '                ConditionExpression=CONDITION + " OR used >= :most",\n',
         "of two visitors at the last click both are led on",
     ),
     Mutant(
@@ -718,6 +717,13 @@ MUTANTS = (
         "held = None if state is None or state.lifted else state",
         "held = state",
         "a ban that was lifted is enforced again",
+    ),
+    Mutant(
+        "quarantine lost beneath a ban",
+        "shortener/decider.py",
+        "[LinkCleared() if link.quarantine is None else LinkQuarantined(link.quarantine)]",
+        "[LinkCleared()]",
+        "the end of a ban clears what a moderator warned of",
     ),
     Mutant(
         "timers look back a minute alone",

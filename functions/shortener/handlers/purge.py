@@ -48,7 +48,7 @@ class Purger:
         self._commands = Commands(self._store, DECIDER, backoff)
         self._table = ViewTable(client, config.views_table, backoff)
         self._purge = Purge(client, config.events_table, config.views_table)
-        self._quotas = Quotas(client, config.counters_table)
+        self._quotas = Quotas(client, config.counters_table, runtime.entropy)
 
     def pass_time(self, stream: str, log: LogLine, context: Any) -> None:
         """Lets time pass for a link. Raises Unfinished."""
