@@ -7,7 +7,8 @@ takes moto's place on each client and asks moto itself, at the end of the chain.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +22,9 @@ from moto.core.models import botocore_stubber
 from functions.edge.clients import CONFIG
 from tests.support.access import Access, accesses
 from tests.support.interleave import pause
+
+_XML_CODE = re.compile(rb"<Code>(.+?)</Code>")
+"""SNS speaks the older query protocol, whose answers are XML."""
 
 
 @dataclass
@@ -112,6 +116,8 @@ def error_code(response: AWSResponse) -> str | None:
     """AWS's code for a failed call, None for a successful one."""
     if response.status_code < 300:
         return None
+    if found := _XML_CODE.search(response.content):
+        return found[1].decode()
     return str(json.loads(response.content)["__type"]).rpartition("#")[2]
 
 
@@ -124,7 +130,33 @@ def _parameters(body: bytes | str | None) -> Mapping[str, Any]:
     text = body.decode() if isinstance(body, bytes) else body or ""
     if text.startswith("{"):
         return dict(json.loads(text))
-    return dict(parse_qsl(text))
+    return unflattened(parse_qsl(text))
+
+
+def unflattened(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Parameters as botocore takes them from the query protocol's: `Entries.member.1.Id` is the Id
+    of the first of Entries, `Names.entry.1.Name` with `.Value` the first of a map. The two fields
+    that name the call are left out."""
+    tree: dict[str, Any] = {}
+    for path, value in pairs:
+        *outer, last = path.split(".")
+        place = tree
+        for name in outer:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return {name: _collected(e) for name, e in tree.items() if name not in ("Action", "Version")}
+
+
+def _collected(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "member" in value:
+        members = sorted(value["member"].items(), key=lambda pair: int(pair[0]))
+        return [_collected(member) for _, member in members]
+    if "entry" in value:
+        entries = value["entry"].values()
+        return {entry["Name"]: _collected(entry["Value"]) for entry in entries}
+    return {name: _collected(element) for name, element in value.items()}
 
 
 def _moto(operation: str, request: Any) -> Send:
