@@ -15,6 +15,7 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
+from tests.support import query_protocol
 from tests.support.wire import Call, Send, bare_client
 
 Effect = Callable[[Call, Send], AWSResponse]
@@ -151,9 +152,6 @@ def _conflict(call: Call, send: Send) -> AWSResponse:
     return _answer(call, 400, error)
 
 
-_FAILED = "<member><Id>{}</Id><Code>InternalError</Code><SenderFault>false</SenderFault></member>"
-
-
 def _publish_half(call: Call, send: Send) -> AWSResponse:
     """moto takes a batch whole or not at all: the half is a call of its own."""
     entries = call.params["PublishBatchRequestEntries"]
@@ -162,12 +160,12 @@ def _publish_half(call: Call, send: Send) -> AWSResponse:
         bare_client("sns").publish_batch(
             TopicArn=call.params["TopicArn"], PublishBatchRequestEntries=entries[:half]
         )
-    failed = "".join(_FAILED.format(entry["Id"]) for entry in entries[half:])
-    content = (
-        f"<PublishBatchResponse><PublishBatchResult><Failed>{failed}</Failed>"
-        "</PublishBatchResult></PublishBatchResponse>"
-    )
-    return AWSResponse(call.url, 200, {}, _Body(content.encode()))
+    failed = [
+        {"Id": entry["Id"], "Code": "InternalError", "SenderFault": False}
+        for entry in entries[half:]
+    ]
+    content = query_protocol.answer(call.operation, {"Failed": failed})
+    return AWSResponse(call.url, 200, {}, _Body(content))
 
 
 class _Body(BytesIO):
@@ -177,7 +175,6 @@ class _Body(BytesIO):
 
 def _answer(call: Call, status: int, body: dict[str, Any]) -> AWSResponse:
     if call.service == "sns":
-        code = body["__type"].removeprefix("#")
-        text = f"<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"
-        return AWSResponse(call.url, status, {}, _Body(text.encode()))
+        content = query_protocol.refusal(body["__type"].removeprefix("#"))
+        return AWSResponse(call.url, status, {}, _Body(content))
     return AWSResponse(call.url, status, {}, _Body(json.dumps(body).encode()))

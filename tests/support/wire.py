@@ -7,12 +7,10 @@ takes moto's place on each client and asks moto itself, at the end of the chain.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
@@ -20,11 +18,9 @@ from botocore.config import Config
 from moto.core.models import botocore_stubber
 
 from functions.edge.clients import CONFIG
+from tests.support import query_protocol
 from tests.support.access import Access, accesses
 from tests.support.interleave import pause
-
-_XML_CODE = re.compile(rb"<Code>(.+?)</Code>")
-"""SNS speaks the older query protocol, whose answers are XML."""
 
 
 @dataclass
@@ -116,8 +112,8 @@ def error_code(response: AWSResponse) -> str | None:
     """AWS's code for a failed call, None for a successful one."""
     if response.status_code < 300:
         return None
-    if found := _XML_CODE.search(response.content):
-        return found[1].decode()
+    if response.content.startswith(b"<"):
+        return query_protocol.code(response.content)
     return str(json.loads(response.content)["__type"]).rpartition("#")[2]
 
 
@@ -130,33 +126,7 @@ def _parameters(body: bytes | str | None) -> Mapping[str, Any]:
     text = body.decode() if isinstance(body, bytes) else body or ""
     if text.startswith("{"):
         return dict(json.loads(text))
-    return unflattened(parse_qsl(text))
-
-
-def unflattened(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Parameters as botocore takes them from the query protocol's: `Entries.member.1.Id` is the Id
-    of the first of Entries, `Names.entry.1.Name` with `.Value` the first of a map. The two fields
-    that name the call are left out."""
-    tree: dict[str, Any] = {}
-    for path, value in pairs:
-        *outer, last = path.split(".")
-        place = tree
-        for name in outer:
-            place = place.setdefault(name, {})
-        place[last] = value
-    return {name: _collected(e) for name, e in tree.items() if name not in ("Action", "Version")}
-
-
-def _collected(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if "member" in value:
-        members = sorted(value["member"].items(), key=lambda pair: int(pair[0]))
-        return [_collected(member) for _, member in members]
-    if "entry" in value:
-        entries = value["entry"].values()
-        return {entry["Name"]: _collected(entry["Value"]) for entry in entries}
-    return {name: _collected(element) for name, element in value.items()}
+    return query_protocol.parameters(text)
 
 
 def _moto(operation: str, request: Any) -> Send:

@@ -113,7 +113,7 @@ class SQS:
     def _send_batch(self, params: Params) -> Params:
         only(params, "QueueUrl", "Entries")
         queue, entries = self.queue(params), params["Entries"]
-        _check_batch(entries)
+        check_batch(entries)
         if sum(len(entry["MessageBody"].encode()) for entry in entries) > MAX_BYTES:
             raise Refused("AWS.SimpleQueueService.BatchRequestTooLong", "Batch requests too long")
         for entry in entries:
@@ -180,7 +180,7 @@ class SQS:
 
     def _delete_batch(self, params: Params) -> Params:
         only(params, "QueueUrl", "Entries")
-        _check_batch(params["Entries"])
+        check_batch(params["Entries"])
         for entry in params["Entries"]:
             handle = entry["ReceiptHandle"]
             self._delete({"QueueUrl": params["QueueUrl"], "ReceiptHandle": handle})
@@ -195,7 +195,8 @@ class SQS:
         return {}
 
 
-def _check_batch(entries: list[Params]) -> None:
+def check_batch(entries: list[Params]) -> None:
+    """Raises Refused for a batch that breaks the rules; SNS has the same."""
     if not entries:
         raise Refused("AWS.SimpleQueueService.EmptyBatchRequest", "There should be one entry")
     if len(entries) > MAX_BATCH:
