@@ -217,9 +217,9 @@ MUTANTS = (
     ),
     Mutant(
         "sweep ignores missing rows",
-        "kernel/projector.py",
-        "late.update(s for s in streams if versions.get(s, 0) < heads[s])",
-        "late.update(s for s in versions if versions[s] < heads[s])",
+        "kernel/readers.py",
+        "found.update(s for s in streams if versions.get(s, 0) < heads[s])",
+        "found.update(s for s in versions if versions[s] < heads[s])",
         "a stream whose first record was lost never gets a row",
     ),
     Mutant(
@@ -240,7 +240,7 @@ MUTANTS = (
     ),
     Mutant(
         "newest_of_each takes the oldest",
-        "kernel/projector.py",
+        "kernel/readers.py",
         "newest[commit.stream].after < commit.after",
         "newest[commit.stream].after > commit.after",
         "of a batch, the row shows the oldest commit",

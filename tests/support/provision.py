@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tests.support.deployment import subscriptions_of
+from tests.support.deployment import Subscription, subscriptions_of
 from tests.support.table_stream import TableStream
-from tests.support.template import Template
+from tests.support.template import ARNS, Template
 from tests.support.wire import bare_client
 
 ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
@@ -47,18 +47,25 @@ def make_topics(template: Template) -> Iterator[Named]:
 
 
 def subscribe_queues(template: Template) -> None:
-    """Subscribes queues to topics, once both are made; moto delivers and filters by itself."""
-    sns = bare_client("sns")
+    """Subscribes queues to topics, once both are made."""
     for subscription in subscriptions_of(template):
-        sns.subscribe(
-            TopicArn=subscription.topic,
-            Protocol="sqs",
-            Endpoint=subscription.queue,
-            Attributes={
-                "RawMessageDelivery": "true",
-                "FilterPolicy": json.dumps(subscription.policy),
-            },
-        )
+        subscribe(subscription)
+
+
+def subscribe(subscription: Subscription) -> None:
+    """Subscribes one queue; moto delivers and filters by itself."""
+    attributes = {"RawMessageDelivery": "true", "FilterPolicy": json.dumps(subscription.policy)}
+    bare_client("sns").subscribe(
+        TopicArn=subscription.topic,
+        Protocol="sqs",
+        Endpoint=subscription.queue,
+        Attributes=attributes,
+    )
+
+
+def queue_arn(name: str) -> str:
+    """The ARN of a queue by its name."""
+    return ARNS["AWS::SQS::Queue"].format(name=name)
 
 
 def make_queues(template: Template) -> Iterator[Named]:
