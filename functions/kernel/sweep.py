@@ -25,7 +25,7 @@ Ring = Callable[[Reader, str], None]
 
 @dataclass(frozen=True)
 class Swept:
-    """What one run did: streams looked at, doorbells rung, and if it reached the table's end."""
+    """What one run did: streams looked at, streams rung, and if it reached the table's end."""
 
     checked: int
     rung: int
@@ -46,13 +46,14 @@ def sweep(
     position, checked, rung = table.mark(MARK), 0, 0
     while True:
         heads, position = store.heads(position, SLICE)
+        late: set[str] = set()
         for reader, ring in readers:
             current = reader.renewed()
-            late = current.behind(heads) - set(aside)
-            for stream in sorted(late):
+            behind = current.behind(heads) - set(aside)
+            for stream in sorted(behind):
                 ring(current, stream)
-            rung += len(late)
-        checked += len(heads)
+            late |= behind
+        checked, rung = checked + len(heads), rung + len(late)
         table.set_mark(MARK, position)
         if position is None or not has_time():
             return Swept(checked, rung, complete=position is None)
