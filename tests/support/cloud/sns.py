@@ -37,7 +37,7 @@ class SNS:
         topic, entries = params["TopicArn"], params["PublishBatchRequestEntries"]
         if topic not in self._topics:
             raise Refused("NotFound", "Topic does not exist", status=404)
-        check_batch(entries)
+        check_batch(entries, prefix="")
         if sum(map(_size, entries)) > MAX_BYTES:
             raise Refused("BatchRequestTooLong", "The batch is longer than 262144 bytes")
         for entry in entries:

@@ -195,14 +195,14 @@ class SQS:
         return {}
 
 
-def check_batch(entries: list[Params]) -> None:
-    """Raises Refused for a batch that breaks the rules; SNS has the same."""
+def check_batch(entries: list[Params], prefix: str = "AWS.SimpleQueueService.") -> None:
+    """Raises Refused for a batch that breaks the rules; SNS has the same, without a `prefix`."""
     if not entries:
-        raise Refused("AWS.SimpleQueueService.EmptyBatchRequest", "There should be one entry")
+        raise Refused(f"{prefix}EmptyBatchRequest", "There should be one entry")
     if len(entries) > MAX_BATCH:
-        raise Refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "Maximum is 10")
+        raise Refused(f"{prefix}TooManyEntriesInBatchRequest", "Maximum is 10")
     if len({entry["Id"] for entry in entries}) < len(entries):
-        raise Refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Ids must differ")
+        raise Refused(f"{prefix}BatchEntryIdsNotDistinct", "Ids must differ")
 
 
 def _shown(message: Message) -> Params:
