@@ -211,8 +211,8 @@ MUTANTS = (
     Mutant(
         "sweep rings nothing",
         "kernel/sweep.py",
-        "for stream in sorted(late):",
-        "for stream in sorted(late)[:0]:",
+        "for stream in sorted(behind):",
+        "for stream in sorted(behind)[:0]:",
         "a lost record is never made good",
     ),
     Mutant(
