@@ -299,6 +299,41 @@ def test_lag_counts_every_queue_of_the_capability(edited: Stack, bench: Bench) -
     assert (waiting["ShortenerClicks"], waiting["ShortenerEnforcementDlq"]) == (1, 0)
 
 
+def test_lag_tells_of_the_publisher_and_its_queues(edited: Stack, bench: Bench) -> None:
+    edit(edited, title="lost")
+    edited.stream_records()
+    found = told(bench("lag", "shortener", "--json"))
+    [published] = [view for view in found["views"] if view["view"] == "published"]
+    assert (published["streams"], published["behind"]) == (1, 1)
+    assert {"ShortenerPublishRetry", "ShortenerPublishRetryDlq"} <= found["queues"].keys()
+
+
+def test_all_is_told_again_to_who_came_later(
+    edited: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(edited, "other")
+    edited.drain()
+    edit(edited, title="not told yet")
+    edited.stream_records()
+    edited.subscribe("DomainEvents", "Ear", {"capability": ["shortener"]})
+    monkeypatch.setattr("millrace.republishing.SLICE", 1)
+    assert told(bench("republish", "shortener", "--json")) == {"streams": 2, "failed": {}}
+    heard = [json.loads(body) for body in edited.messages("Ear")]
+    assert {(each["stream"], each["version"]) for each in heard} == {
+        (STREAM, 4),
+        ("link#default#other", 1),
+    }
+    assert "2 streams of shortener told again" in bench("republish", "shortener").stdout
+    assert len(edited.messages("Ear")) == 4
+
+
+def test_what_cannot_be_told_again_is_named(edited: Stack, bench: Bench) -> None:
+    edited.faults.fail("sns", "PublishBatch", "AuthorizationError", status=403, times=-1)
+    failed = bench("republish", "shortener", "--json")
+    assert failed.exit_code == 1
+    assert told(failed)["failed"].keys() == {STREAM}
+
+
 # ---- Queues and quarantine --------------------------------------------------------------------
 
 

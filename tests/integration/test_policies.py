@@ -35,14 +35,15 @@ def seen() -> Mapping[str, set[Access]]:
 def fail_and_heal(stack: Stack) -> None:
     """A projection that fails into the retry queue, and a sweep of a late row that does; one that
     fails into quarantine."""
-    for function in ("ShortenerProject", "ShortenerSweep"):
+    for function in ("ShortenerProject", "ShortenerPublish", "ShortenerSweep"):
         code = stack.request("POST", "/v1/links", user=OWNER, json={"long_url": url(60)}).json()[
             "code"
         ]
         headers = {"if-match": "*"}
         stack.request("DELETE", f"/v1/links/{code}", user=OWNER, headers=headers)
+        # A sweep writes for both readers, and fails for both.
         stack.faults.fail(
-            "dynamodb", "PutItem", "InternalServerError", status=500, times=3, function=function
+            "dynamodb", "PutItem", "InternalServerError", status=500, times=6, function=function
         )
         if function == "ShortenerSweep":
             stack.stream_records()

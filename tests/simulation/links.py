@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.simulation.invariants import Capability, Kind, State
+from tests.simulation.invariants import Capability, Kind, Logged, State
 
 HOST = "https://c0ffee00.execute-api.us-east-1.amazonaws.com"
 RING = 8
@@ -93,6 +93,41 @@ def _ban(state: State, kind: str, data: dict[str, Any]) -> State:
     return {**data, "lifted": False} if kind == "BanImposed" else {**state, "lifted": True}
 
 
+_TELLS = {
+    "LinkCreated": "LinkCreated",
+    "LinkDeleted": "LinkDeleted",
+    "LinkPurged": "LinkDeleted",
+    "LinkTransferred": "LinkTransferred",
+}
+_PUBLIC = (
+    "domain",
+    "code",
+    "owner",
+    "standing",
+    "long_url",
+    "redirect_status",
+    "created_at",
+    "not_before",
+    "expires_at",
+    "fallback_url",
+    "max_clicks",
+    "title",
+    "tags",
+    "counted",
+)
+
+
+def tells(stream: str, commit: Logged) -> tuple[str, State] | None:
+    """What others are told of a commit: of links alone, and of no link its password."""
+    if not stream.startswith("link#"):
+        return None
+    state = commit.state
+    told = {name: state[name] for name in _PUBLIC if state[name] is not None}
+    over = "deleted" if state["deleted"] else "disabled" if state["disabled"] else "active"
+    told |= {"state": over, "protected": state["password"] is not None}
+    return _TELLS.get(commit.events[-1][0], "LinkChanged"), told
+
+
 CAPABILITY = Capability(
     name="shortener",
     events="ShortenerEvents",
@@ -106,6 +141,8 @@ CAPABILITY = Capability(
     fold=fold,
     ended=lambda state: bool(state["deleted"]),
     row=row,
+    publisher="ShortenerPublish",
+    tells=tells,
     others={
         # An outcome is written once: whoever read it must not be contradicted.
         "command": Kind(

@@ -43,8 +43,15 @@ from tests.support.cloud.dynamodb import Change, DynamoDB, Table
 from tests.support.cloud.errors import Refused
 from tests.support.cloud.sdk import fast_client, sdk_client, waits
 from tests.support.cloud.secrets import SecretsManager
+from tests.support.cloud.sns import SNS
 from tests.support.cloud.sqs import SQS, Queue
-from tests.support.deployment import Function, functions_of, routes_of
+from tests.support.deployment import (
+    Function,
+    Subscription,
+    functions_of,
+    routes_of,
+    subscriptions_of,
+)
 from tests.support.http_api import (
     Request,
     Response,
@@ -63,7 +70,7 @@ CLAIMS = {"custom:tier": "free", "custom:scopes": "shortener:read shortener:writ
 OPERATOR = "Operator"
 """Stands for a function where a tool calls."""
 ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
-THROTTLE_CODES = {"dynamodb": "ProvisionedThroughputExceededException"}
+THROTTLE_CODES = {"dynamodb": "ProvisionedThroughputExceededException", "sns": "Throttling"}
 
 
 class Service(Protocol):
@@ -151,6 +158,8 @@ class Deployment:
     routes: Sequence[Route]
     tables: Mapping[str, Mapping[str, Any]]
     queues: Mapping[str, tuple[str, Mapping[str, Any]]]
+    topics: Sequence[str]
+    subscriptions: Sequence[Subscription]
     secrets: Mapping[str, str]
     names: Mapping[str, str]
     templates: Sequence[Template]
@@ -161,6 +170,7 @@ def deployment(paths: tuple[Path, ...], arguments: tuple[tuple[str, str], ...] =
     """Reads templates once for all seeds."""
     templates = [each for path in paths for each in Template(path, dict(arguments)).family()]
     tables, queues, secrets, names = {}, {}, {}, {}
+    topics: list[str] = []
     for template in templates:
         for name in template.names("AWS::DynamoDB::Table"):
             tables[template.physical(name)] = template.properties(name)
@@ -170,11 +180,17 @@ def deployment(paths: tuple[Path, ...], arguments: tuple[tuple[str, str], ...] =
             arn = template.resolve({"Fn::GetAtt": [name, "Arn"]})
             queues[url] = (arn, template.properties(name))
             names[url] = name
+        for name in template.names("AWS::SNS::Topic"):
+            topics.append(template.resolve({"Ref": name}))
+            names[topics[-1]] = name
         for name in template.names("AWS::SecretsManager::Secret"):
             secrets[template.resolve({"Ref": name})] = json.dumps({"root": ROOT_KEY})
     functions = {each.name: each for template in templates for each in functions_of(template)}
     routes = [route for template in templates for route in routes_of(template)]
-    return Deployment(functions, routes, tables, queues, secrets, names, templates)
+    subscriptions = [each for template in templates for each in subscriptions_of(template)]
+    return Deployment(
+        functions, routes, tables, queues, topics, subscriptions, secrets, names, templates
+    )
 
 
 def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
@@ -190,7 +206,7 @@ def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
                         yield function, service, _WITHIN.get(name, name)
 
 
-_WITHIN = {"ConditionCheckItem": "TransactWriteItems"}
+_WITHIN = {"ConditionCheckItem": "TransactWriteItems", "Publish": "PublishBatch"}
 """What a policy allows, and the only operation in which the functions do it."""
 _ONE_BY_ONE = ("ShortenerCreate", "ShortenerRedirect")
 """Functions that send a message at a time; the others send in batches alone."""
@@ -243,10 +259,12 @@ class World:
         self.dynamodb.stale = self._stale
         self.sqs = SQS(now=lambda: self.scheduler.now / 1000, choose=plan.chance("queues").choice)
         self.sqs.arrived = self.scheduler.rouse
+        self.sns = SNS(self.sqs, deployed.topics, deployed.subscriptions)
         self.secrets = SecretsManager()
         self._services: Mapping[str, Service] = {
             "dynamodb": self.dynamodb,
             "sqs": self.sqs,
+            "sns": self.sns,
             "secretsmanager": self.secrets,
         }
         self._idle: defaultdict[str, list[Container]] = defaultdict(list)
@@ -305,8 +323,8 @@ class World:
     def _gives_up(self) -> bool:
         """Whether this seed's focus comes about only where rows cannot be written."""
         function, operation, _ = self.focus
-        projects = function.endswith(("Project", "Sweep"))
-        return projects and operation in ("SendMessageBatch", "UpdateItem")
+        reads = function.endswith(("Project", "Publish", "Sweep"))
+        return reads and operation in ("SendMessageBatch", "UpdateItem")
 
     def note(self, what: str, detail: Any, outcome: Any, fault: str = "") -> None:
         scheduler = self.scheduler
@@ -603,7 +621,7 @@ class World:
         return carry_out(params)
 
     def _target(self, params: Mapping[str, Any]) -> str:
-        for name in ("TableName", "QueueUrl"):
+        for name in ("TableName", "QueueUrl", "TopicArn"):
             if name in params:
                 return self.deployed.names.get(params[name], params[name])
         return " ".join(self.deployed.names.get(t, t) for t in params.get("RequestItems", ()))
@@ -647,9 +665,10 @@ def _partial(
     degree: float,
 ) -> dict[str, Any]:
     """Some of a batch is left undone, as the answer says; perhaps all of it."""
-    if operation == "SendMessageBatch":
-        done, left = _divided(params["Entries"], degree)
-        answer = carry_out({**params, "Entries": done}) if done else {}
+    if operation in _ENTRIES:
+        entries = _ENTRIES[operation]
+        done, left = _divided(params[entries], degree)
+        answer = carry_out({**params, entries: done}) if done else {}
         failed = [
             {"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"} for entry in left
         ]
@@ -665,6 +684,9 @@ def _partial(
     if not done:
         return {"Responses": {}, **unprocessed}
     return {**carry_out({"RequestItems": {table: {**request, "Keys": done}}}), **unprocessed}
+
+
+_ENTRIES = {"SendMessageBatch": "Entries", "PublishBatch": "PublishBatchRequestEntries"}
 
 
 def _divided(batch: list[Any], degree: float) -> tuple[list[Any], list[Any]]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
@@ -19,6 +18,7 @@ from botocore.config import Config
 from moto.core.models import botocore_stubber
 
 from functions.edge.clients import CONFIG
+from tests.support import query_protocol
 from tests.support.access import Access, accesses
 from tests.support.interleave import pause
 
@@ -112,6 +112,8 @@ def error_code(response: AWSResponse) -> str | None:
     """AWS's code for a failed call, None for a successful one."""
     if response.status_code < 300:
         return None
+    if response.content.startswith(b"<"):
+        return query_protocol.code(response.content)
     return str(json.loads(response.content)["__type"]).rpartition("#")[2]
 
 
@@ -124,7 +126,7 @@ def _parameters(body: bytes | str | None) -> Mapping[str, Any]:
     text = body.decode() if isinstance(body, bytes) else body or ""
     if text.startswith("{"):
         return dict(json.loads(text))
-    return dict(parse_qsl(text))
+    return query_protocol.parameters(text)
 
 
 def _moto(operation: str, request: Any) -> Send:
