@@ -45,7 +45,7 @@ from tests.support.wire import Wire, bare_client
 CLAIMS = {
     "custom:tenant": "default",
     "custom:tier": "free",
-    "custom:scopes": "shortener:read shortener:write",
+    "custom:scopes": "shortener:read shortener:write analytics:read analytics:write",
 }
 """What a token carries besides its subject, unless a test says otherwise."""
 
