@@ -12,6 +12,8 @@ ANY = {"if-match": "*"}
 OWNER = "3f0c1d2e-4b5a-6789-abcd-ef0123456789"
 """A subject of the length that Cognito gives out."""
 UNKNOWN = "000000000000"
+GOAL = {"what": "page", "pattern": "/thanks*"}
+FUNNEL = {"steps": [{"what": "page", "pattern": "/cart"}, {"what": "event", "pattern": "paid"}]}
 
 
 def ask(
@@ -33,3 +35,9 @@ def make(stack: Stack, user: str = OWNER, **body: Any) -> str:
 def change(stack: Stack, site: str, below: str = "", method: str = "PATCH", **rest: Any) -> Any:
     """Changes a site, whatever its version is, or removes something of it."""
     return ask(stack, method, f"/{site}{below}", **{"headers": ANY, **rest}).json()
+
+
+def kind(answer: Response) -> str:
+    """The kind of the problem that is answered."""
+    found: str = answer.json()["type"].rpartition(":")[2]
+    return found
