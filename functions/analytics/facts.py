@@ -47,6 +47,14 @@ class Fact(NamedTuple):
     machine: str | None = None
 
 
+class Sighting(NamedTuple):
+    """A fact with the time, in epoch ms, that its sender's clock gave it: always the same in every
+    repeat, when the fact's own may be another in each."""
+
+    fact: Fact
+    sent_as: int
+
+
 _DEFAULTS = Fact._field_defaults
 _DIMENSIONS = ("page", "link", "referrer", "country", "device", "browser", "os")
 

@@ -24,8 +24,11 @@ HURRIED = {
     "sqs": CONFIG.merge(
         Config(connect_timeout=0.2, read_timeout=0.3, retries={"total_max_attempts": 1})
     ),
+    "secretsmanager": CONFIG.merge(
+        Config(connect_timeout=0.2, read_timeout=0.3, retries={"total_max_attempts": 1})
+    ),
 }
-"""For who has a visitor waiting and another way out. Within a region DynamoDB and SQS answer in
+"""For who has a visitor waiting and another way out. Within a region all of these answer in
 milliseconds; what has not come by now is better given up."""
 
 
