@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from functions.analytics.hours import EPOCH_BITS
+from functions.analytics.hours import EPOCH_BITS, REVISION_BITS
 from functions.analytics.rollups import Tally
 from functions.analytics.sketches import EMPTY, estimate, merge, sketch
 
@@ -45,12 +45,14 @@ def counted(row: Row, place: int, version: int, tally: Tally, late: bool) -> Row
     cell = row.cells.get(place, Cell(0, 0, 0, 0))
     numbers = (tally.events, tally.pageviews, len(tally.visitors))
     epoch = version >> EPOCH_BITS
-    same_epoch = cell.version >> EPOCH_BITS == epoch
-    if version <= cell.version or (same_epoch and numbers == cell[1:4]):
+    same = numbers == cell[1:4]
+    # Even so a new revision is noted: an older one, which may have seen more, may yet come.
+    unnoted = cell.version >> REVISION_BITS != version >> REVISION_BITS
+    if version <= cell.version or (same and not unnoted):
         return row
     visitors = sketch(tally.visitors)
     return Row(
-        cells={**row.cells, place: Cell(version, *numbers, cell.revision + late)},
+        cells={**row.cells, place: Cell(version, *numbers, cell.revision + (late and not same))},
         visitors=visitors if epoch > row.epoch else merge([row.visitors, visitors]),
         epoch=max(epoch, row.epoch),
         version=row.version + 1,

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from functions.analytics.facts import MINUTE_MS, minutes_of
 from functions.analytics.segments import Segment, decode, encode, merge
+from functions.kernel.backoff import DEFAULT, Backoff
+from functions.kernel.errors import Conflict
 
 Bucket = tuple[int, int]
 """Minute and lane; in the bulk ledger, minute and a batch's hash."""
@@ -34,8 +36,14 @@ STUCK_MS = 5 * MINUTE_MS
 MIN_DELAY, MAX_DELAY = 5, 60
 PIECE = 350_000
 """Bytes of a segment in one item, which DynamoDB holds to 400 KB."""
-EPOCH_BITS = 40
-_EPOCH, _WHOLE = "~epoch", "~whole"
+EPOCH_BITS, REVISION_BITS = 60, 40
+PART_BITS = 20
+BATCHES = 1 << 60
+"""Lanes from here on are batches of the bulk ledger. Those below are parts of a compacted hour, its
+revision in the bits from PART_BITS on; in the exact ledger that is 0."""
+BATCH_WRITE = 25
+"""BatchWriteItem takes at most this many (DynamoDB API reference)."""
+_EPOCH, _WHOLE, _COMPACTED = "~epoch", "~whole", "~compacted"
 """Notes on an hour. They sort after its minutes, so an epoch that is read is that of all of them
 or an older one."""
 
@@ -43,7 +51,8 @@ or an older one."""
 class Hour(NamedTuple):
     """What is known of an hour, or of its end: the segment and the revision of each minute.
 
-    `version` grows whenever a fact comes or the hour is built anew: its epoch, then facts seen.
+    `version` grows whenever a fact comes or the hour is compacted or built anew: its epoch, then
+    its revision, then facts seen. It is 0 where some of the segments are missing.
     """
 
     version: int
@@ -54,6 +63,25 @@ class Hour(NamedTuple):
     def segment(self) -> Segment:
         """All of it in one."""
         return merge(self.minutes.values())
+
+
+class Compacted(NamedTuple):
+    """Which segments of an hour count, since it was compacted: the `parts` of this revision, and
+    batches that were not merged into it."""
+
+    revision: int = 0
+    parts: int = 0
+    merged: frozenset[int] = frozenset()
+
+    def counts(self, lane: int) -> bool:
+        """Whether a segment of that lane does."""
+        if lane >= BATCHES:
+            return lane not in self.merged
+        return lane >> PART_BITS in (0, self.revision)
+
+    def is_whole(self, lanes: Iterable[int]) -> bool:
+        """Whether all the parts are among these."""
+        return sum(lane >> PART_BITS == self.revision for lane in lanes) >= self.parts
 
 
 def delay(seen: int) -> int:
@@ -88,7 +116,10 @@ class Hours:
     """The table of rollups as far as it holds segments and marks, and the queue of dirty hours.
     `now` is epoch ms."""
 
-    def __init__(self, client: Any, table: str, queue: Any, queue_url: str) -> None:
+    def __init__(
+        self, client: Any, table: str, queue: Any, queue_url: str, backoff: Backoff = DEFAULT
+    ) -> None:
+        self._backoff = backoff
         self._client = client
         self._table = table
         self._queue = queue
@@ -118,8 +149,7 @@ class Hours:
                 TableName=self._table,
                 Key=key,
                 UpdateExpression=(
-                    "SET seen = :seen, b = :b, more = :more, gone_at = :gone_at, "
-                    "revision = if_not_exists(revision, :none) + :late"
+                    "SET seen = :seen, b = :b, more = :more, gone_at = :gone_at ADD revision :late"
                 ),
                 ConditionExpression=(
                     "attribute_not_exists(pk) OR seen < :seen "
@@ -130,7 +160,6 @@ class Hours:
                     ":b": {"B": pieces[0]},
                     ":more": {"N": str(len(pieces) - 1)},
                     ":gone_at": {"N": str(gone_at)},
-                    ":none": {"N": "0"},
                     ":late": {"N": str(int(late))},
                 },
             )
@@ -145,17 +174,21 @@ class Hours:
         items = list(self._items(site, hour, since, consistent))
         pieces = {item["sk"]["S"]: item["b"]["B"] for item in items if "b" in item}
         notes = {item["sk"]["S"]: item for item in items if item["sk"]["S"].startswith("~")}
+        compacted = _compacted(notes.get(_COMPACTED))
         found: defaultdict[int, list[Segment]] = defaultdict(list)
         revisions: defaultdict[int, int] = defaultdict(int)
-        for item in items:
-            if "seen" in item:
-                bucket = _bucket(item["sk"]["S"])
+        segments = {_bucket(item["sk"]["S"]): item for item in items if "seen" in item}
+        for bucket, item in segments.items():
+            if compacted.counts(bucket[1]):
                 found[bucket[0]].append(_whole(item, bucket, pieces))
                 revisions[bucket[0]] += int(item["revision"]["N"])
         minutes = {minute: merge(segments) for minute, segments in found.items()}
         seen = sum(segment.seen for segment in minutes.values())
         epoch = int(notes[_EPOCH]["n"]["N"]) if _EPOCH in notes else 0
-        return Hour((epoch << EPOCH_BITS) + seen, minutes, revisions)
+        version = (epoch << EPOCH_BITS) + (compacted.revision << REVISION_BITS) + seen
+        # Read while it was being compacted, or old: there will be another reason to read it.
+        whole = since is not None or compacted.is_whole(lane for _, lane in segments)
+        return Hour(version if whole else 0, minutes, revisions)
 
     def seen(self, site: str, hour: int) -> dict[Bucket, int]:
         """One query: how many facts of each bucket an hour's segments have seen."""
@@ -206,13 +239,61 @@ class Hours:
         self._client.update_item(
             TableName=self._table,
             Key=_key(site, hour, _EPOCH),
-            UpdateExpression="SET n = if_not_exists(n, :none) + :one, gone_at = :gone_at",
-            ExpressionAttributeValues={
-                ":none": {"N": "0"},
-                ":one": {"N": "1"},
-                ":gone_at": {"N": str(gone_at)},
-            },
+            UpdateExpression="SET gone_at = :gone_at ADD n :one",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":gone_at": {"N": str(gone_at)}},
         )
+
+    # ---- Compacted hours ----------------------------------------------------------------------
+
+    def compacted(self, site: str, hour: int) -> Compacted:
+        """Which of an hour's segments count."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=_key(site, hour, _COMPACTED), ConsistentRead=True
+        )
+        return _compacted(answer.get("Item"))
+
+    def set_compacted(self, site: str, hour: int, compacted: Compacted, gone_at: int) -> bool:
+        """Notes which do from now on, all at once, unless that is known of as new a revision; says
+        if it did."""
+        merged = b"".join(lane.to_bytes(8, "big") for lane in sorted(compacted.merged))
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={
+                    **_key(site, hour, _COMPACTED),
+                    "n": {"N": str(compacted.revision)},
+                    "parts": {"N": str(compacted.parts)},
+                    "merged": {"B": merged},
+                    "gone_at": {"N": str(gone_at)},
+                },
+                ConditionExpression="attribute_not_exists(pk) OR n < :n",
+                ExpressionAttributeValues={":n": {"N": str(compacted.revision)}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def places(self, site: str, hour: int) -> dict[str, int]:
+        """One query: where an hour's segments and their pieces are, with their lanes."""
+        places = (item["sk"]["S"] for item in self._items(site, hour, None, True))
+        return {place: _lane(place) for place in places if not place.startswith("~")}
+
+    def drop(self, site: str, hour: int, places: Sequence[str]) -> None:
+        """Deletes what is there. Raises Conflict if the table takes no more."""
+        for start in range(0, len(places), BATCH_WRITE):
+            requests = [
+                {"DeleteRequest": {"Key": _key(site, hour, place)}}
+                for place in places[start : start + BATCH_WRITE]
+            ]
+            self._batch_write(requests)
+
+    def _batch_write(self, requests: list[dict[str, Any]]) -> None:
+        for _ in self._backoff.tries():
+            answer = self._client.batch_write_item(RequestItems={self._table: requests})
+            requests = answer.get("UnprocessedItems", {}).get(self._table, [])
+            if not requests:
+                return
+        raise Conflict(f"{self._table} takes no more writes")
 
     # ---- Dirty hours --------------------------------------------------------------------------
 
@@ -283,6 +364,22 @@ def _piece(bucket: Bucket, seen: int, number: int) -> str:
 def _bucket(sk: str) -> Bucket:
     minute, lane = sk.split("#")
     return int(minute), int(lane)
+
+
+def _lane(sk: str) -> int:
+    return int(sk.split("#")[1])
+
+
+def _compacted(item: Mapping[str, Any] | None) -> Compacted:
+    if item is None:
+        return Compacted()
+    content = item["merged"]["B"]
+    lanes = (content[start : start + 8] for start in range(0, len(content), 8))
+    return Compacted(
+        int(item["n"]["N"]),
+        int(item["parts"]["N"]),
+        frozenset(int.from_bytes(lane, "big") for lane in lanes),
+    )
 
 
 def _whole(item: Mapping[str, Any], bucket: Bucket, pieces: Mapping[str, bytes]) -> Segment:

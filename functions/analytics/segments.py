@@ -47,7 +47,7 @@ def fold(facts: Iterable[Fact]) -> Segment:
     counts: defaultdict[Shape, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for fact in facts:
         seen += 1
-        counts[_shape(fact)][fact.visitor or ANONYMOUS] += 1
+        counts[shape_of(fact)][fact.visitor or ANONYMOUS] += 1
     return Segment(seen, counts)
 
 
@@ -81,7 +81,8 @@ def decode(content: bytes) -> Segment:
     return Segment(seen, {_of(plain): visitors for plain, visitors in rows})
 
 
-def _shape(fact: Fact) -> Shape:
+def shape_of(fact: Fact) -> Shape:
+    """What a fact is counted by."""
     return Shape(
         fact.name,
         fact.page,
