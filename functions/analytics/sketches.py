@@ -32,7 +32,7 @@ EMPTY = _EXACT
 
 def sketch(visitors: Iterable[str]) -> bytes:
     """A set of visitors, by their ids of 16 hex digits."""
-    return _set({int(visitor[: 2 * ID_BYTES], 16) for visitor in visitors})
+    return _set({int(visitor[-2 * ID_BYTES :], 16) for visitor in visitors})
 
 
 def merge(parts: Iterable[bytes]) -> bytes:
