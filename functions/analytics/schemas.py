@@ -158,8 +158,9 @@ class NewFunnel(Schema):
         return tuple((step.what, step.pattern) for step in self.steps)
 
 
-class PageQuery(Query):
-    """Query of the lists: at most `limit` items, going on after `cursor`."""
+class SitePageQuery(Query):
+    """Query of the lists of sites and of their events: at most `limit` items, going on after
+    `cursor`."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[str, Field(max_length=512)] | None = None

@@ -23,7 +23,7 @@ from functions.analytics.schemas import (
     NewGoal,
     NewSite,
     NoQuery,
-    PageQuery,
+    SitePageQuery,
     SitePatch,
     SiteQuery,
     site_body,
@@ -40,7 +40,7 @@ from functions.edge.validation import parse_body, parse_query
 from functions.kernel.codec import to_json
 from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.errors import Gone, NotFound
+from functions.kernel.errors import AlreadyExists, Conflict, Gone, NotFound
 from functions.kernel.generations import LiveViews
 from functions.kernel.store import Stream, load
 from functions.kernel.views import ViewTable
@@ -81,11 +81,13 @@ class Sites:
         site = new_id(request, self._runtime)
         origins = tuple(body.origins or ())
         terms = body.terms(now)
-        outcome = self._commands.create(
-            decider.stream_id(site),
-            CreateSite(site, request.caller.user, body.name, origins, terms, now),
-            self._context(request, body.model_dump(exclude_unset=True)),
-        )
+        command = CreateSite(site, request.caller.user, body.name, origins, terms, now)
+        asked = self._context(request, body.model_dump(exclude_unset=True))
+        try:
+            outcome = self._commands.create(decider.stream_id(site), command, asked)
+        except AlreadyExists as error:
+            # As good as never: the next try draws another id.
+            raise Conflict(site) from error
         location = {"location": f"{self._config.public_url}{path(site)}"}
         return _show(outcome.state, outcome.version, 201, location)
 
@@ -150,7 +152,7 @@ class Sites:
 
     def history(self, request: Request) -> Answer:
         """GET /v1/sites/{site}/history"""
-        query, reader = parse_query(PageQuery, request.query), request.caller.user
+        query, reader = parse_query(SitePageQuery, request.query), request.caller.user
         found = self._past.history(
             stream_of(request),
             query.cursor,
@@ -162,7 +164,7 @@ class Sites:
 
     def listing(self, request: Request) -> Answer:
         """GET /v1/sites"""
-        query, caller = parse_query(PageQuery, request.query), request.caller
+        query, caller = parse_query(SitePageQuery, request.query), request.caller
         scope = ("sites", caller.tenant, caller.user)
         below = self._cursors.read(query.cursor, *scope) if query.cursor else None
         mine = owner_list(caller.tenant, caller.user)
