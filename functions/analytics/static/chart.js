@@ -27,10 +27,10 @@ const Chart = (() => {
       legend: { show: false },
       padding: [12, 14, 0, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), model.zone),
-      cursor: { y: false, drag: { x: false, y: false }, points: { size: 9, width: 2, fill: (u, at) => u.series[at].stroke(), stroke: colour("--card") } },
+      cursor: { y: false, move: snapped, drag: { x: false, y: false }, points: { size: 9, width: 2, fill: (u, at) => u.series[at].stroke(), stroke: colour("--card") } },
       scales: { y: { range: (u, low, high) => [0, Math.max(high * 1.08, 4)] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 76, values: (u, marks) => marks.map(model.tick), gap: 8 },
+        { ...axis, grid: { show: false }, size: 34, space: 76, values: (u, marks) => marks.map(model.tick), gap: 8 },
         {
           ...axis, size: 54, gap: 10, grid: { stroke: colour("--line"), width: 1 }, space: 56,
           incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8, 1e9],
@@ -47,6 +47,10 @@ const Chart = (() => {
     }, [times, before || values.map(() => null), final, open], box);
     drawn.over.append(tip);
   }
+
+  /** Where the cursor stands: at a point, never between two. */
+  const snapped = (u, left, top) =>
+    [left < 0 ? left : u.valToPos(u.data[0][u.posToIdx(left)], "x"), top];
 
   function fade(u, accent) {
     const gradient = u.ctx.createLinearGradient(0, u.bbox.top, 0, u.bbox.top + u.bbox.height);

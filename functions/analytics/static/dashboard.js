@@ -137,14 +137,14 @@
     return {
       site: get("site"), link: get("link"), domain: get("domain"), period: get("period", "30d"),
       from: get("from"), to: get("to"), interval: get("interval"), compare: get("compare", "previous"),
-      measure: MEASURES[get("measure")] ? get("measure") : "visitors",
+      measure: get("measure"),
       filters: query.getAll("filter").filter((filter) => filter.includes(":")),
     };
   }
 
   function look(changes) {
     const view = { ...read(), ...changes }, query = new URLSearchParams();
-    const standard = { period: "30d", compare: "previous", measure: "visitors" };
+    const standard = { period: "30d", compare: "previous" };
     for (const [name, value] of Object.entries(view)) {
       if (name === "filters") value.forEach((filter) => query.append("filter", filter));
       else if (value !== (standard[name] ?? "")) query.set(name, value);
@@ -258,18 +258,18 @@
   // ---- A site -------------------------------------------------------------------------------
 
   async function showSite(view, site, zone, signal) {
-    const [from, to] = range(view, zone);
-    const query = [["from", from], ["to", to], ...view.filters.map((filter) => ["filter", filter])];
+    const [from, to] = range(view, zone), span = [["from", from], ["to", to]];
+    const filters = view.filters.map((filter) => ["filter", filter]);
     const path = `v1/stats/${encodeURIComponent(site.id)}`;
     waiting();
     panels(site);
     watch(site);
     try {
-      const stats = await api(path, [...query, ["interval", view.interval], ["compare", view.compare]], { signal });
+      const stats = await api(path, [...span, ...filters, ["interval", view.interval], ["compare", view.compare]], { signal });
       overview(view, stats, zone);
       if (!stats.totals.events && !view.filters.length && site.created_at && from <= localDate(zone, Date.parse(site.created_at)))
-        welcomeSnippet(site);
-      await Promise.all([...$("panels").children].map((panel) => fill(panel, view, path, query, stats, signal)));
+        return welcomeSnippet(site);
+      await Promise.all([...$("panels").children].map((panel) => fill(panel, view, path, span, stats, signal)));
     } catch (error) { complain(error); }
   }
 
@@ -284,16 +284,17 @@
   }
 
   function overview(view, stats, zone) {
+    const measure = MEASURES[view.measure] ? view.measure : "visitors";
     const { totals, compare } = stats, notes = {
       visitors: { estimated: "estimated within 3%", "daily sums": "sum of the days" }[stats.uniques] || "counted exactly",
       pageviews: totals.visitors ? `${(totals.pageviews / totals.visitors).toFixed(1)} per visitor` : "",
       events: "page views among them",
     };
     document.querySelector(".overview").removeAttribute("aria-busy");
-    measures(Object.entries(MEASURES).map(([measure, name]) => ({
-      measure, name, total: totals[measure], note: notes[measure], before: compare && compare.totals[measure],
-    })), view.measure);
-    plot(view.measure, MEASURES[view.measure], stats.series.map((each) => ({ ...each, at: Date.parse(each.start) })),
+    measures(Object.entries(MEASURES).map(([each, name]) => ({
+      measure: each, name, total: totals[each], note: notes[each], before: compare && compare.totals[each],
+    })), measure);
+    plot(measure, MEASURES[measure], stats.series.map((each) => ({ ...each, at: Date.parse(each.start) })),
       compare && compare.series.map((each) => ({ ...each, at: Date.parse(each.start) })), zone, stats.interval || view.interval);
     table(stats.series, compare && compare.series, MEASURES, times(zone, stats.interval || view.interval), zone);
   }
@@ -385,14 +386,16 @@
     tab.click();
   }
 
-  async function fill(panel, view, path, query, stats, signal) {
-    panel.refill = () => fill(panel, view, path, query, stats, signal);
+  async function fill(panel, view, path, span, stats, signal) {
+    panel.refill = () => fill(panel, view, path, span, stats, signal);
     const rollup = tabs[panel.dataset.at], content = panel.querySelector(".content"), limit = panel.dataset.long ? LONG_LIST : SHORT_LIST;
+    // A list is not narrowed by its own choice: the other values stay there to choose from.
+    const filters = view.filters.filter((filter) => split(filter)[0] !== rollup).map((filter) => ["filter", filter]);
     panel.setAttribute("aria-busy", "true");
     content.classList.add("stale");
     const current = () => tabs[panel.dataset.at] === rollup && !signal.aborted;
     try {
-      const { top } = await api(path, [...query, ["interval", "day"], ["by", rollup], ["limit", limit + 1]], { signal });
+      const { top } = await api(path, [...span, ...filters, ["interval", "day"], ["by", rollup], ["limit", limit + 1]], { signal });
       if (current()) content.replaceChildren(...rowsOf(rollup, top, stats, view, panel, limit));
     } catch (error) {
       if (error.name === "AbortError" || !current()) return;
@@ -411,8 +414,10 @@
     const second = rollup === "goal" ? "Rate" : rollup === "name" || rollup.startsWith("prop:") ? "Events" : "Views";
     const figure = (row) => second === "Rate" ? percent(stats.totals.visitors ? row.visitors / stats.totals.visitors : 0)
       : short(second === "Events" ? row.events : row.pageviews);
-    const rows = found.slice(0, limit);
-    return [list(rollup, ["Visitors", second], rows.map((row) => [row.value, row.visitors, [short(row.visitors), figure(row)]]), view),
+    const shown = list(rollup, ["Visitors", second], found.slice(0, limit).map((row) => [row.value, row.visitors, [short(row.visitors), figure(row)]]), view);
+    const rest = found.length <= limit && second === "Views" && top.other && top.other.pageviews;
+    if (rest) shown.tBodies[0].append(el("tr", { class: "rest" }, el("td", {}, el("span", { class: "row" }, rollup === "referrer" ? "Direct and others" : "None or others")), el("td", {}), el("td", {}, short(rest))));
+    return [shown,
       ...(found.length > limit || panel.dataset.long ? [el("button", {
         class: "more small plain", "aria-expanded": String(Boolean(panel.dataset.long)),
         onclick: () => { if (panel.dataset.long) delete panel.dataset.long; else panel.dataset.long = "1"; panel.refill(); },
@@ -451,6 +456,7 @@
     const again = () => { if (liveSite === site.id) liveTimer = setTimeout(() => watch(site), LIVE_MS); };
     api(`v1/stats/${encodeURIComponent(site.id)}/live`).then((live) => {
       if (liveSite !== site.id) return;
+      if (!$("welcome").hidden && live.visitors) show();
       const text = whole.format(live.visitors);
       if ($("live-count").dataset.text !== text) {
         $("live-count").dataset.text = text;
@@ -486,16 +492,16 @@
       const chosen = view.measure === "visitors" ? "visitors" : "clicks";
       const columns = { clicks: "Clicks", visitors: "Visitors" }, since = times(zone, "day").full(Date.parse(stats.created_at));
       measures([
+        { measure: "clicks", name: "Clicks", total: stats.clicks, note: `the link is of ${since}` },
         { measure: "visitors", name: "Visitors", total: series.reduce((sum, day) => sum + day.visitors, 0), note: "sum of the days" },
-        { measure: "events", name: "Clicks", total: stats.clicks, note: `since ${since}` },
-      ], chosen === "clicks" ? "events" : "visitors");
+      ], chosen);
       $("tiles").append(el("div", { class: "tile" }, el("p", { class: "name" }, "Bots"), el("p", { class: "figure" }, short(stats.bots)), el("p", { class: "note" }, "not among the clicks")));
       plot(chosen, columns[chosen], series, null, zone, "day");
       table(series, null, columns, times(zone, "day"));
       $("panels").replaceChildren(...LINK_PANELS.map(([field, title, rollup], at) => {
         const rows = (stats[field] || []).map((row) => [row.value, row.clicks, [short(row.clicks)]]);
         return el("section", { class: `card panel${at === LINK_PANELS.length - 1 ? " wide" : ""}` },
-          el("div", { class: "tabs" }, el("h2", { class: "tab", "aria-selected": undefined }, title)),
+          el("div", { class: "tabs" }, el("h2", { class: "tab" }, title)),
           el("div", { class: "content" }, rows.length ? list(rollup, ["Clicks"], rows) : state(`No ${title.toLowerCase()} yet`)));
       }));
     } catch (error) { complain(error); }
@@ -510,6 +516,7 @@
       el("p", {}, `Put this into the head of every page of ${site.name}. It sets no cookie, keeps nothing, and weighs 2 KB.`),
       el("pre", { tabindex: "0", "aria-label": "The snippet" }, code), copy);
     $("welcome").hidden = false;
+    $("numbers").hidden = true;
   }
 
   function welcomeFirst() {
