@@ -174,8 +174,9 @@
       if (error.name === "AbortError") throw error;
       throw new Failed(0, "The API cannot be reached.");
     });
+    const token = Login.token();
     let response = await ask();
-    if (response.status === 401 && await Login.renew()) response = await ask();
+    if (response.status === 401 && await Login.renew(token)) response = await ask();
     if (response.status === 401) {
       askForLogin("Log in again, please.");
       throw new DOMException("logged out", "AbortError");
@@ -456,7 +457,7 @@
     clearTimeout(liveTimer);
     liveSite = site.id;
     if (document.hidden) return;
-    const again = () => { if (liveSite === site.id) liveTimer = setTimeout(() => watch(site), LIVE_MS); };
+    const again = () => { clearTimeout(liveTimer); if (liveSite === site.id) liveTimer = setTimeout(() => watch(site), LIVE_MS); };
     api(`v1/stats/${encodeURIComponent(site.id)}/live`).then((live) => {
       if (liveSite !== site.id) return;
       if (!$("welcome").hidden && live.visitors) show();

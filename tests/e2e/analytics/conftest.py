@@ -61,9 +61,9 @@ def complaints(context: BrowserContext) -> list[str]:
     heard: list[str] = []
 
     def watch(page: Page) -> None:
-        page.on("console", lambda line: line.type in FAULTS and heard.append(line.text))
+        page.on("console", lambda line: heard.extend([line.text] * (line.type in FAULTS)))
         page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda asked: abroad(asked.url) and heard.append(asked.url))
+        page.on("request", lambda asked: heard.extend([asked.url] * abroad(asked.url)))
 
     context.on("page", watch)
     return heard

@@ -89,13 +89,15 @@ class Stub:
 
     `heard` are the requests so far, `broken` the status that a path answers instead, `html` the
     pages of a site that uses the snippet, `tokens` how many tokens there were, of which the newest
-    is valid. Its issuer is a Cognito pool, unless it is made `oidc`.
+    is valid, `gate` what statistics wait for. Its issuer is a Cognito pool, or any other (`oidc`).
     """
 
     def __init__(self, *, oidc: bool = False) -> None:
         self.changed = threading.Condition()
         self.tokens = 1
         self.challenge = ""
+        self.gate = threading.Event()
+        self.gate.set()
         self.heard: list[Heard] = []
         self.broken: dict[str, int] = {}
         self.html: dict[str, str] = {}
@@ -234,6 +236,7 @@ class Stub:
             case ["v1", "stats", site, "live"]:
                 return 200, _live(self.live if site == SITE else 0)
             case ["v1", "stats", site]:
+                self.gate.wait(60)
                 return _stats(heard.query, 0 if site == EMPTY_SITE else self.share)
             case ["v1", "links", "launch", "stats"]:
                 return 200, _link(heard.query)
@@ -302,9 +305,10 @@ def _cell(at: datetime) -> dict[str, int]:
     )
     if at > NOW:
         visitors = 0
-    pageviews = visitors * (2.1 + 0.3 * _noise(local.hour))
+    weeks = (local.date() - date(2026, 10, 20)).days / 7
+    pageviews = visitors * (2.1 + 0.06 * weeks + 0.3 * _noise(local.hour))
     return {
-        "events": round(pageviews * 1.09),
+        "events": round(pageviews * (1.12 - 0.006 * weeks)),
         "pageviews": round(pageviews),
         "visitors": round(visitors),
     }
@@ -393,7 +397,7 @@ def declared(rollups: list[str]) -> bool:
 
 def _top(by: str, totals: dict[str, int], limit: int) -> dict[str, Any]:
     rows = [
-        {"value": value, **{name: round(number * part) for name, number in totals.items()}}
+        {"value": value, **{name: _part(part, value, name, all) for name, all in totals.items()}}
         for value, part in TOP.get(by, [])
     ]
     shown = [row for row in rows if row["visitors"]][:limit]
@@ -401,6 +405,11 @@ def _top(by: str, totals: dict[str, int], limit: int) -> dict[str, Any]:
         name: totals[name] - sum(row[name] for row in shown) for name in ("events", "pageviews")
     }
     return {"by": by, "rows": shown, "other": other}
+
+
+def _part(part: float, value: str, name: str, all: int) -> int:
+    read = 1 if name == "visitors" or part == 1 else 0.75 + 0.3 * _noise(value)
+    return round(all * part * read)
 
 
 def _live(visitors: int) -> dict[str, Any]:
