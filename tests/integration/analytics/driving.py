@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.integration.analytics.bulk import drive_bulk
 from tests.integration.analytics.costs import sites
 from tests.integration.analytics.sites import ANY, ask, make
 from tests.support.pump import Stack
@@ -11,6 +12,7 @@ def drive(stack: Stack) -> None:
     """Drives every function of analytics."""
     sites(stack)
     fail_and_heal(stack)
+    drive_bulk(stack)
 
 
 def fail_and_heal(stack: Stack) -> None:
