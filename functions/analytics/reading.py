@@ -89,6 +89,8 @@ class Reader:
         """The hours to read, with the events that are counted of people, or of `machines` too: one
         query, or two and one for each kind of machine that came."""
         wanted = span.hours(site.phase)
+        if not wanted:
+            return {}
         first, last = day_of(wanted[0]), day_of(wanted[-1])
         values = [TOTAL]
         if machines:
