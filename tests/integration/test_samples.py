@@ -86,6 +86,19 @@ CASES = {
         "project.retry": Case({"batchItemFailures": []}, MADE),
         "sweep.scheduled": Case(QUIET, MADE),
         # Events in
+        "track.events": Case(202, MADE),
+        "track.foreign": Case(403, MADE),
+        "track.optout": Case(202),
+        "track.preflight": Case(204),
+        "submit.events": Case(202, MADE),
+        "ingest.tracked": Case({"batchItemFailures": []}, MADE),
+        "clicks.clicked": Case({"batchItemFailures": []}),
+        # The bulk ledger
+        "gather.batch": Case({"batchItemFailures": []}, MADE),
+        "compact.hour": Case({"batchItemFailures": []}, (*MADE, "gather.batch")),
+        "compact.folder": Case({"batchItemFailures": []}),
+        "compact.hourly": Case(QUIET),
+        "compact.daily": Case(QUIET),
         # Rollups and queries
         "fold.stream": Case(QUIET),
         "fold.retry": Case({"batchItemFailures": []}),
