@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from functions.analytics.decider import Definition
-from functions.analytics.hours import Hours, is_late
-from functions.analytics.rollups import tally
+from functions.analytics.hours import Dirty, Hours, is_late, is_over
+from functions.analytics.rollups import frequent, tally
 from functions.analytics.rows import Rows
+
+WHOLE_S = 900
+"""Seconds that rare values of a dense hour wait: as long as a queue delays a message."""
 
 
 class Roller:
@@ -25,15 +28,22 @@ class Roller:
         self._rows = rows
         self._now = now
 
-    def roll(self, site: str, hour: int) -> int:
-        """Brings every row up to an hour; gives how many changed. The mark goes first: what comes
-        from then on makes a new one."""
-        defined = self._define(site)
-        self._hours.unmark(site, hour)
+    def roll(self, dirty: Dirty) -> int:
+        """Brings rows up to an hour; gives how many changed. The mark goes first: what comes from
+        then on makes a new one."""
+        defined, now = self._define(dirty.site), self._now()
+        self._hours.unmark(dirty)
         if defined is None:
             return 0
-        read = self._hours.read(site, hour)
+        read = self._hours.read(dirty.site, dirty.hour)
         if not read.version:
             return 0
-        late = is_late(hour, defined.phase, self._now())
-        return self._rows.count(defined, hour, read.version, tally(read.segment, defined), late)
+        segment = read.segment
+        tallies = tally(segment, defined)
+        if not dirty.whole and not is_over(dirty.hour, defined.phase, now):
+            wanted = frequent(tallies, segment.seen)
+            if len(wanted) < len(tallies):
+                self._hours.mark(dirty._replace(whole=True), WHOLE_S, now)
+            tallies = wanted
+        late = is_late(dirty.hour, defined.phase, now)
+        return self._rows.count(defined, dirty.hour, read.version, tallies, late)
