@@ -14,6 +14,12 @@ from tests.support.template import Template
 CHILDREN = sorted((ROOT / "infra").glob("*.yaml"))
 PASCAL = {path.stem: path.stem.capitalize() for path in CHILDREN}
 ROUTE = "AWS::ApiGatewayV2::Route"
+PUBLIC_ROUTES = {
+    *("GET /static/{file}", "OPTIONS /v1/track", "POST /v1/reports", "POST /v1/track"),
+}
+"""Routes without a token, besides those of short links."""
+PUBLIC = {"/{code}", "/{code}/qr", "/static/{file}", "/v1/track"}
+"""Paths that need no token, whatever the method."""
 
 
 def of_kind(path: Path, kind: str) -> list[str]:
@@ -84,7 +90,7 @@ def test_what_feeds_a_function_asynchronously_has_somewhere_to_go_when_it_fails(
                 assert alarmed(path, properties["DestinationConfig"]["OnFailure"]["Destination"])
                 assert "FunctionResponseTypes" not in properties
             case "SQS":
-                queue = resource(path, properties["Queue"]["Fn::GetAtt"][0])["Properties"]
+                queue = resource(*queue_of(path, properties["Queue"]))["Properties"]
                 assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
                 assert queue["VisibilityTimeout"] >= 6 * with_globals(path, name)["Timeout"]
             case "Schedule":
@@ -92,6 +98,33 @@ def test_what_feeds_a_function_asynchronously_has_somewhere_to_go_when_it_fails(
                 assert alarmed(path, asynchronous["OnFailure"]["Destination"])
             case other:
                 pytest.fail(f"no rule for {other} yet")
+
+
+def queue_of(path: Path, arn: dict[str, Any]) -> tuple[Path, str]:
+    """Where a queue is declared: here, or in the template whose output the root hands us."""
+    if "Ref" not in arn:
+        return path, arn["Fn::GetAtt"][0]
+    parameters = resource(ROOT / "template.yaml", PASCAL[path.stem])["Properties"]["Parameters"]
+    owner, _, output = parameters[arn["Ref"]]["Fn::GetAtt"]
+    [theirs] = [each for each in CHILDREN if PASCAL[each.stem] == owner]
+    return theirs, Template(theirs, {}).body["Outputs"][output]["Value"]["Fn::GetAtt"][0]
+
+
+def queue_behind(path: Path, arn: dict[str, Any]) -> dict[str, Any]:
+    """A queue's properties: the template's own or, where the ARN is a parameter, that which the
+    root hands over from another's outputs."""
+    if "Ref" in arn:
+        children = Template(ROOT / "template.yaml", {}).body["Resources"]
+        [given] = [
+            child["Properties"]["Parameters"][arn["Ref"]]
+            for child in children.values()
+            if child.get("Properties", {}).get("Location") == f"infra/{path.name}"
+        ]
+        owner, _, output = ".".join(given["Fn::GetAtt"]).split(".")
+        path = ROOT / children[owner]["Properties"]["Location"]
+        arn = Template(path, {}).body["Outputs"][output]["Value"]
+    queue: dict[str, Any] = resource(path, arn["Fn::GetAtt"][0])["Properties"]
+    return queue
 
 
 @pytest.mark.parametrize(("path", "name"), QUEUES, ids=[name for _, name in QUEUES])
@@ -131,5 +164,4 @@ def test_a_route_is_explicit_and_its_authorization_is_stated(path: Path, name: s
     assert route["RouteKey"] != "$default"
     public = route["AuthorizationType"] == "NONE"
     key = route["RouteKey"]
-    short = key.partition(" ")[2] in {"/{code}", "/{code}/qr"}
-    assert public == (short or key == "POST /v1/reports")
+    assert public == (key.partition(" ")[2] in PUBLIC or key == "POST /v1/reports")
