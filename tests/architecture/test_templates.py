@@ -14,10 +14,6 @@ from tests.support.template import Template
 CHILDREN = sorted((ROOT / "infra").glob("*.yaml"))
 PASCAL = {path.stem: path.stem.capitalize() for path in CHILDREN}
 ROUTE = "AWS::ApiGatewayV2::Route"
-PUBLIC_ROUTES = {
-    *("GET /static/{file}", "OPTIONS /v1/track", "POST /v1/reports", "POST /v1/track"),
-}
-"""Routes without a token, besides those of short links."""
 PUBLIC = {"/{code}", "/{code}/qr", "/static/{file}", "/v1/track"}
 """Paths that need no token, whatever the method."""
 
@@ -108,23 +104,6 @@ def queue_of(path: Path, arn: dict[str, Any]) -> tuple[Path, str]:
     owner, _, output = parameters[arn["Ref"]]["Fn::GetAtt"]
     [theirs] = [each for each in CHILDREN if PASCAL[each.stem] == owner]
     return theirs, Template(theirs, {}).body["Outputs"][output]["Value"]["Fn::GetAtt"][0]
-
-
-def queue_behind(path: Path, arn: dict[str, Any]) -> dict[str, Any]:
-    """A queue's properties: the template's own or, where the ARN is a parameter, that which the
-    root hands over from another's outputs."""
-    if "Ref" in arn:
-        children = Template(ROOT / "template.yaml", {}).body["Resources"]
-        [given] = [
-            child["Properties"]["Parameters"][arn["Ref"]]
-            for child in children.values()
-            if child.get("Properties", {}).get("Location") == f"infra/{path.name}"
-        ]
-        owner, _, output = ".".join(given["Fn::GetAtt"]).split(".")
-        path = ROOT / children[owner]["Properties"]["Location"]
-        arn = Template(path, {}).body["Outputs"][output]["Value"]
-    queue: dict[str, Any] = resource(path, arn["Fn::GetAtt"][0])["Properties"]
-    return queue
 
 
 @pytest.mark.parametrize(("path", "name"), QUEUES, ids=[name for _, name in QUEUES])
