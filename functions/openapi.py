@@ -351,9 +351,9 @@ def _responses(method: str, path: str, operation: Operation, parts: _Components)
             del refusal["content"]
             responses[status] = refusal
         else:
-            # Where no path's parameter may be in the gateway's way, a 404 is the function's alone.
-            own = ["own"] if status == 404 and status not in gateway else []
-            name = "-".join([str(status), *problems.get(status, []), *own])
+            # Where no path is checked, a 404 is never the gateway's.
+            alone = ["alone"] if status == 404 and status not in gateway else []
+            name = "-".join([str(status), *problems.get(status, []), *alone])
             responses[status] = parts.response(name, refusal)
     return {str(status): response for status, response in sorted(responses.items())}
 

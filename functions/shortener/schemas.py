@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SkipValidation
@@ -10,10 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from functions.edge.problem import invalid
 from functions.edge.validation import Moment, Query, Schema, to_text
-from functions.kernel.codec import to_data
-from functions.kernel.store import Commit
 from functions.shortener.decider import DEFAULT_DOMAIN, DEFAULT_REDIRECT_STATUS, Link
-from functions.shortener.events import CODEC
 from functions.shortener.listing import Filter, State
 from functions.shortener.targets import MAX_URL, look_alike
 from functions.shortener.terms import shown_rules, urls
@@ -262,40 +258,8 @@ def _warnings(link: Link) -> list[dict[str, str]]:
     ]
 
 
-@dataclass(frozen=True)
-class HistoryPage:
-    """Some of a link's events. `cut`: the commits held more than fit. `following` tells where the
-    next page starts: the place of a commit, and the version that was shown last."""
-
-    items: list[dict[str, Any]]
-    cut: bool
-    following: tuple[int, int]
-
-
-def history_page(commits: list[Commit], seen: int, limit: int) -> HistoryPage:
-    """At most `limit` events of `commits` beyond version `seen`, oldest first."""
-    items = [item for commit in commits for item in _events(commit) if item["version"] > seen]
-    shown = items[:limit]
-    last = shown[-1]["version"] if shown else seen
-    place = next((commit.before for commit in commits if commit.after > last), last)
-    return HistoryPage(shown, cut=len(items) > limit, following=(place, last))
-
-
-def _events(commit: Commit) -> list[dict[str, Any]]:
-    events = CODEC.decode(commit.events)
-    return [
-        {
-            "version": version,
-            "type": type(event).__name__,
-            "at": to_text(commit.metadata.at),
-            "actor": commit.metadata.actor,
-            "data": {name: _shown(name, value) for name, value in to_data(event).items()},
-        }
-        for version, event in enumerate(events, commit.before + 1)
-    ]
-
-
-def _shown(name: str, value: Any) -> Any:
+def shown(name: str, value: Any) -> Any:
+    """A field of an event as its link's owner sees it."""
     match name:
         case "password":
             return True

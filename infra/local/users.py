@@ -17,7 +17,7 @@ class Claims:
 
     tenant: str = "default"
     tier: str = "free"
-    scopes: str = "shortener:read shortener:write"
+    scopes: str = "shortener:read shortener:write analytics:read analytics:write"
 
 
 DEFAULT = Claims()

@@ -7,26 +7,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
-from functions.edge.validation import to_millis, to_text
+from functions.edge.validation import to_text
 from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
-from functions.openapi import (
-    JSON,
-    PROBLEM_JSON,
-    Capability,
-    Json,
-    Operation,
-    document,
-    problems_of,
-)
+from functions.openapi import Capability, Json, document
 from functions.shortener.decider import (
     DECIDER,
     DEFAULT_DOMAIN,
@@ -37,20 +27,15 @@ from functions.shortener.decider import (
 from functions.shortener.moderation import BanQuery, NewBan, NewDomain, NewReport, NewStanding
 from functions.shortener.openapi import OPS, READ, SHORTENER, WRITE
 from functions.shortener.schemas import NewLinks, Transfer
+from tests.integration.contract import PAGE, Walk, documented
 from tests.support.deployment import routes_of
 from tests.support.handlers import ROOT
 from tests.support.http_api import Response
 from tests.support.pump import Stack
 from tests.support.template import Template
 
-PAGE = ROOT / "docs" / "openapi.json"
 OWNER = "alice"
 TARGET = "https://example.com/"
-Seen = tuple[str, int, str]
-"""Route key, status, and the kind of a problem or ""."""
-
-FORMATS = FormatChecker(formats=())
-FORMATS.checks("date-time", raises=ValueError)(lambda text: to_millis(text) >= 0)
 
 
 def capabilities() -> list[Capability]:
@@ -113,152 +98,6 @@ def test_a_time_comes_in_as_text_and_null_clears_but_the_target() -> None:
     assert not [name for name, field in fields.items() if "default" in field]
 
 
-class Contract:
-    """Holds answers to the document; `seen` is what the functions answered.
-
-    The published schemas are open, so that answers may gain fields: here every field is documented.
-    """
-
-    def __init__(self) -> None:
-        self.seen: set[Seen] = set()
-        # With absolute references a part that is taken out still finds the others.
-        self._document: Json = json.loads(PAGE.read_text().replace('"#/', '"urn:openapi#/'))
-        for schema in self._document["components"]["schemas"].values():
-            schema["additionalProperties"] = False
-        whole = DRAFT202012.create_resource(self._document)
-        self._registry: Any = Registry().with_resource("urn:openapi", whole)
-
-    def check(self, key: str, answer: Response) -> None:
-        """Asserts that the route may answer so."""
-        method, path = key.split(" ")
-        responses = self._document["paths"][path][method.lower()]["responses"]
-        assert str(answer.status) in responses, (key, answer.status, answer.text)
-        response = self._resolved(responses[str(answer.status)])
-        media = answer.headers.get("content-type")
-        structured = media in (JSON, PROBLEM_JSON)
-        body = answer.json() if answer.body and structured else answer.body or None
-        self._check_headers(response["headers"], answer)
-        if method != "HEAD":
-            content = response.get("content", {})
-            assert (media in content) == (body is not None), (key, answer.status, media)
-            if body is not None and structured:
-                self._validate(content[media]["schema"], body)
-        if "x-request-id" in answer.headers:
-            kind = answer.json()["type"].rpartition(":")[2] if media == PROBLEM_JSON else ""
-            self.seen.add((key, answer.status, kind))
-
-    def _check_headers(self, headers: Json, answer: Response) -> None:
-        for name, reference in headers.items():
-            header, value = self._resolved(reference), answer.headers.get(name.lower())
-            assert value is not None or not header.get("required"), name
-            if value is not None:
-                schema = header["schema"]
-                self._validate(schema, int(value) if schema["type"] == "integer" else value)
-
-    def _validate(self, schema: Json, instance: Any) -> None:
-        validator = Draft202012Validator(schema, registry=self._registry, format_checker=FORMATS)
-        validator.validate(instance)
-
-    def _resolved(self, part: Json) -> Json:
-        if "$ref" not in part:
-            return part
-        kind, name = part["$ref"].split("/")[-2:]
-        found: Json = self._document["components"][kind][name]
-        return found
-
-
-class Walk:
-    """Makes requests, each of which must be answered as documented and as expected."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.contract = Contract()
-        self.ticket = "root.forged"
-        self.stack = stack
-
-    def ask(
-        self, key: str, status: int, kind: str = "", *, code: str = "", host: str = "", **sent: Any
-    ) -> Response:
-        """One request to a route; `code` and `host` go into its path."""
-        method, path = key.split(" ")
-        host = host or (FREE if method == "PUT" else HELD)
-        target = path.replace("{code}", code).replace("{id}", self.ticket).replace("{host}", host)
-        answer = self.stack.request(method, target, **{"user": OWNER, "claims": ALL, **sent})
-        assert answer.status == status, (key, answer.text)
-        if kind and method != "HEAD":
-            assert answer.json()["type"] == f"urn:millrace:problem:{kind}"
-        self.contract.check(key, answer)
-        return answer
-
-    def create(self, code: str, **body: Any) -> None:
-        """A link of this code."""
-        self.ask(CREATE, 201, json={"long_url": TARGET, "alias": code, **body})
-
-    def edges(self, key: str, operation: Operation) -> None:
-        """All that the gateway and the edge answer on a route, whatever the capability."""
-        whole = self._whole(operation)
-        if operation.scope is not None:
-            self.ask(key, 401, code=LIVE, **{**whole, "user": None})
-            self.ask(key, 401, "unauthenticated", code=LIVE, claims={"sub": None}, **whole)
-            others = " ".join({READ, WRITE} - {operation.scope})
-            scopes = {"custom:scopes": others}
-            refused = self.ask(key, 403, "missing_scope", code=LIVE, claims=scopes, **whole)
-            assert operation.scope in refused.json()["detail"]
-        if operation.body is not None:
-            self.bodies(key, whole)
-        if operation.query is not None:
-            nonsense = {**whole.get("query", {}), "nonsense": "1"}
-            self.ask(key, 422, "invalid", code=LIVE, **{**whole, "query": nonsense})
-        if operation.conditional:
-            stale = {**whole, "headers": {"if-match": '"99"'}}
-            self.ask(key, 412, "version_mismatch", code=LIVE, **stale)
-            self.ask(key, 428, "if_match_required", code=LIVE, **{**whole, "headers": {}})
-        if operation.command or operation.batch:
-            spaced = {**whole["headers"], "idempotency-key": "a b"}
-            self.ask(key, 400, "bad_idempotency_key", code=LIVE, **{**whole, "headers": spaced})
-        if operation.command:
-            self.conflicts(key, whole)
-        self.failures(key, whole)
-
-    def bodies(self, key: str, whole: Json) -> None:
-        """Bodies that are no request."""
-        typed = {**whole["headers"], "content-type": "application/json"}
-        for status, kind, body in (
-            (400, "bad_json", b"{"),
-            (400, "bad_body", b"\xff"),
-            (413, "too_large", b" " * 1_100_000),
-            (422, "invalid", b'{"nonsense": 1}'),
-        ):
-            self.ask(key, status, kind, code=LIVE, body=body, headers=typed)
-        plain = {**typed, "content-type": "text/plain"}
-        self.ask(key, 415, "unsupported_media_type", code=LIVE, body="{}", headers=plain)
-
-    def conflicts(self, key: str, whole: Json) -> None:
-        """Writers that always win."""
-        self.stack.faults.conflict("PutItem", times=100)
-        self.ask(key, 409, "conflict", code=LIVE, **whole)
-        self.stack.faults.clear()
-
-    def failures(self, key: str, whole: Json) -> None:
-        """A store that is down, and one that does not take what we ask it, without a cache."""
-        self.stack.cold_start()
-        self.stack.faults.throttle("dynamodb", "*", times=100)
-        self.stack.faults.throttle("sqs", "*", times=100)
-        self.ask(key, 503, "unavailable", code=LIVE, **whole)
-        self.stack.faults.clear()
-        self.stack.faults.fail("dynamodb", "*", "ValidationException")
-        self.ask(key, 500, "internal", code=LIVE, **whole)
-        self.stack.faults.clear()
-
-    def _whole(self, operation: Operation) -> Json:
-        """A request that only what surrounds it can spoil."""
-        whole: Json = {"headers": {"if-match": "*"} if operation.conditional else {}}
-        if operation.body is not None:
-            whole["json"] = WHOLE.get(operation.body, NEW)
-        if operation.query is BanQuery:
-            whole["query"] = LIFTED
-        return whole
-
-
 NEW = {"long_url": "https://example.com/other"}
 HELD, FREE = "held.example", "free.example"
 """A host that is banned and claimed, and one that is neither."""
@@ -296,7 +135,46 @@ PERSON = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0"}
 LIVE, GONE, UNKNOWN = "live", "gone", "unknown"
 
 
-def create_and_repeat(walk: Walk) -> None:
+class Links(Walk):
+    """Walks the shortener's routes; `code` and `host` go into their paths."""
+
+    owner = OWNER
+    scopes = (READ, WRITE, OPS)
+    bodies: ClassVar[Mapping[type, Json]] = WHOLE
+    body: ClassVar[Json] = NEW
+    queries: ClassVar[Mapping[type, Json]] = {BanQuery: LIFTED}
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack, {"code": LIVE})
+        self.ticket = "root.forged"
+
+    def ask(
+        self,
+        key: str,
+        status: int,
+        kind: str = "",
+        *,
+        at: Mapping[str, str] | None = None,
+        code: str = "",
+        host: str = "",
+        **sent: Any,
+    ) -> Response:
+        """One request to a route of this code, or this host."""
+        named = {name: given for name, given in (("code", code), ("host", host)) if given}
+        return super().ask(key, status, kind, at={**(at or {}), **named}, **sent)
+
+    def target(self, method: str, path: str, places: Mapping[str, str]) -> str:
+        """A host is free where it is to be claimed."""
+        host = places.get("host") or (FREE if method == "PUT" else HELD)
+        filled = {"id": self.ticket, **places, "host": host}
+        return super().target(method, path, filled)
+
+    def create(self, code: str, **body: Any) -> None:
+        """A link of this code."""
+        self.ask(CREATE, 201, json={"long_url": TARGET, "alias": code, **body})
+
+
+def create_and_repeat(walk: Links) -> None:
     walk.create(LIVE, expires_at="2027-01-01T00:00:00+01:00")
     walk.create(GONE, expires_at=None)
     body = {"long_url": TARGET}
@@ -309,13 +187,13 @@ def create_and_repeat(walk: Walk) -> None:
     walk.ask(CREATE, 422, "idempotency_key_reused", json=other, headers=headers)
 
 
-def create_many(walk: Walk) -> None:
+def create_many(walk: Links) -> None:
     good = {"long_url": TARGET, "alias": "one-of-many", "idempotency_key": "one"}
     links = [good, good, {"long_url": TARGET}, {"long_url": "ftp://x"}, {"alias": LIVE}, None]
     walk.ask(BULK, 200, json={"links": links})
 
 
-def give_away(walk: Walk) -> None:
+def give_away(walk: Links) -> None:
     once = {"if-match": "*", "idempotency-key": "t"}
     walk.create("given")
     walk.ask(TRANSFER, 200, code="given", json={"owner": "bob"}, headers=once)
@@ -326,7 +204,7 @@ def give_away(walk: Walk) -> None:
         walk.ask(TRANSFER, status, kind, code=code, **sent)
 
 
-def draw(walk: Walk) -> None:
+def draw(walk: Links) -> None:
     picture = walk.ask(QR, 200, code=LIVE)
     walk.ask(QR, 200, code=LIVE, query={"format": "png"})
     walk.ask(QR, 304, code=LIVE, headers={"if-none-match": picture.headers["etag"]})
@@ -335,7 +213,7 @@ def draw(walk: Walk) -> None:
     walk.ask(QR, 410, "link_banned", code="banned")
 
 
-def create_while_the_store_is_down(walk: Walk) -> None:
+def create_while_the_store_is_down(walk: Links) -> None:
     walk.stack.faults.throttle("dynamodb", "*", times=100)
     accepted = walk.ask(CREATE, 202, json={"long_url": TARGET, "alias": "deferred"})
     walk.stack.faults.clear()
@@ -346,7 +224,7 @@ def create_while_the_store_is_down(walk: Walk) -> None:
     walk.ask(STATUS, 200)
 
 
-def edit_and_delete(walk: Walk) -> None:
+def edit_and_delete(walk: Links) -> None:
     every = {
         "long_url": "https://example.com/2",
         "expires_at": None,
@@ -366,7 +244,7 @@ def edit_and_delete(walk: Walk) -> None:
         walk.ask(DELETE, status, kind, code=code, headers=anything)
 
 
-def read_back(walk: Walk) -> None:
+def read_back(walk: Links) -> None:
     walk.stack.drain()
     walk.ask(GET, 200, code=LIVE)
     walk.ask(GET, 200, code=LIVE, query={"at": "1"})
@@ -394,7 +272,7 @@ def read_back(walk: Walk) -> None:
     visit_closed_links(walk)
 
 
-def visit_closed_links(walk: Walk) -> None:
+def visit_closed_links(walk: Links) -> None:
     """What visitors meet who are not simply redirected."""
     year = 365 * 86_400
     later = to_text(walk.stack.clock.now() + 1000 * year)
@@ -435,7 +313,7 @@ def ban(stack: Stack, code: str, standing: Standing = "banned") -> None:
     )
 
 
-def moderate(walk: Walk) -> None:
+def moderate(walk: Links) -> None:
     """Standings, bans, reports and domains; leaves HELD banned and claimed."""
     standing, quarantined = "PUT /v1/links/{code}/standing", WHOLE[NewStanding]
     key = {"idempotency-key": "m"}
@@ -475,7 +353,7 @@ def moderate(walk: Walk) -> None:
     walk.ask("GET /v1/domains", 200)
 
 
-def be_banned(walk: Walk) -> None:
+def be_banned(walk: Links) -> None:
     """What an owner who is banned gets; the ban is lifted again."""
     ban = {"kind": "owner", "value": OWNER, "reason": "spam"}
     walk.ask("POST /v1/bans", 200, json=ban)
@@ -491,16 +369,8 @@ def be_banned(walk: Walk) -> None:
     walk.stack.advance(5)
 
 
-def documented(operation: Operation) -> set[tuple[int, str]]:
-    """The statuses that an operation may answer with, and the problems under each."""
-    refusals = {
-        (status, kind) for status, kinds in problems_of(operation).items() for kind in kinds
-    }
-    return refusals | {(status, "") for status in operation.answers}
-
-
 def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: Stack) -> None:
-    walk = Walk(stack)
+    walk = Links(stack)
     create_and_repeat(walk)
     create_while_the_store_is_down(walk)
     edit_and_delete(walk)

@@ -25,12 +25,24 @@ DOLLARS_PER_MILLION: Mapping[str, float] = {
     "sqs": 0.40,
     "sns": 0.50,
     "secretsmanager": 5.00,
+    "s3:write": 5.00,
+    "s3:read": 0.40,
 }
 """us-east-1, on demand; AWS price lists of each service, November 2026."""
 
 PAYLOAD = 64 * 1024
 """Bytes of payload that SQS and SNS bill as one request, a batch as a whole (Amazon SQS pricing,
 Amazon SNS pricing); that SNS hands messages to SQS costs nothing."""
+S3_REQUESTS = {
+    "PutObject": "s3:write",
+    "ListObjectsV2": "s3:write",
+    "CreateMultipartUpload": "s3:write",
+    "UploadPart": "s3:write",
+    "CompleteMultipartUpload": "s3:write",
+    "GetObject": "s3:read",
+    "HeadObject": "s3:read",
+}
+"""What S3 bills a request as (Amazon S3 pricing); deletions cost nothing."""
 
 
 @dataclass
@@ -68,8 +80,12 @@ class Bill:
         """Billed requests: "http" and "lambda", and what went to services other than DynamoDB."""
         counted = Counter(self.edge_requests)
         for call in self.calls:
-            if call.reached and call.service != "dynamodb":
+            if not call.reached or call.service == "dynamodb":
+                continue
+            if call.service != "s3":
                 counted[call.service] += _billed_requests(call)
+            elif call.operation in S3_REQUESTS:
+                counted[S3_REQUESTS[call.operation]] += 1
         return counted
 
     def dollars_per_million(self, *kinds: str) -> float:

@@ -38,6 +38,7 @@ from tests.support.http_api import (
 )
 from tests.support.meter import Meter
 from tests.support.provision import (
+    make_buckets,
     make_queues,
     make_secrets,
     make_tables,
@@ -54,7 +55,7 @@ from tests.support.wire import Wire, bare_client
 CLAIMS = {
     "custom:tenant": "default",
     "custom:tier": "free",
-    "custom:scopes": "shortener:read shortener:write",
+    "custom:scopes": "shortener:read shortener:write analytics:read analytics:write",
 }
 """What a token carries besides its subject, unless a test says otherwise."""
 
@@ -132,7 +133,7 @@ class Stack:
         self._names = {
             physical: logical
             for template in self._templates
-            for make in (make_secrets, make_topics, make_queues, make_tables)
+            for make in (make_secrets, make_topics, make_queues, make_buckets, make_tables)
             for physical, logical in make(template)
         }
         for template in self._templates:

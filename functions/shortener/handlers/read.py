@@ -8,18 +8,17 @@ from urllib.parse import urlencode
 
 from functions.edge.command import etag
 from functions.edge.cursor import Cursors
+from functions.edge.history import Past
 from functions.edge.http import Answer, Request, Route, http
-from functions.edge.problem import invalid
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.secrets import Secrets
 from functions.edge.settings import settings
-from functions.edge.validation import parse_query, to_millis
+from functions.edge.validation import parse_query
 from functions.kernel.codec import to_json
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import Gone, NotFound
 from functions.kernel.generations import LiveViews
-from functions.kernel.history import version_at
-from functions.kernel.store import Stream, load, replay
+from functions.kernel.store import Stream, load
 from functions.kernel.views import ViewTable
 from functions.shortener.decider import DECIDER, Link
 from functions.shortener.exporting import FORMATS
@@ -30,8 +29,8 @@ from functions.shortener.schemas import (
     HistoryQuery,
     LinkQuery,
     ListQuery,
-    history_page,
     link_body,
+    shown,
 )
 from functions.shortener.views import LINKS, owner_list
 
@@ -57,6 +56,7 @@ def build(runtime: Runtime) -> Handler:
     views = ViewTable(client, config.views_table)
     live = LiveViews(views, runtime.now)
     cursors = Cursors(Secrets(runtime, config.secret_arn))
+    past = Past(store, DECIDER, cursors, shown)
 
     def mine(request: Request, stream: Stream[Link | None]) -> Link:
         caller, link = request.caller, stream.state
@@ -72,19 +72,7 @@ def build(runtime: Runtime) -> Handler:
             if link.deleted:
                 raise Gone
             return show(current)
-        return show(past(current, at))
-
-    def past(current: Stream[Link | None], at: str) -> Stream[Link | None]:
-        version = (
-            int(at) if at.isascii() and at.isdecimal() else version_at(store, current, _moment(at))
-        )
-        if not 1 <= version <= current.version:
-            raise NotFound(f"{current.id} has no version {version}")
-        return (
-            current
-            if version == current.version
-            else load(store, DECIDER, current.id, version=version)
-        )
+        return show(past.at(current, at))
 
     def show(stream: Stream[Link | None]) -> Answer:
         assert stream.state is not None
@@ -121,27 +109,19 @@ def build(runtime: Runtime) -> Handler:
             lambda link: wanted.fits(link, now),
             query.limit,
         )
-        shown = [link_body(link, version, config.public_url) for link, version in links]
-        return shown, cursors.make(following, *scope) if following else None
+        bodies = [link_body(link, version, config.public_url) for link, version in links]
+        return bodies, cursors.make(following, *scope) if following else None
 
     def history(request: Request) -> Answer:
         query = parse_query(HistoryQuery, request.query)
-        stream = stream_of(request)
-        scope = ("history", stream, request.caller.user)
-        place, seen = cursors.read(query.cursor, *scope) if query.cursor else (0, 0)
-        commits, more = store.forward(stream, after=place, limit=query.limit)
-        # A page that holds the whole history tells the owner; any other needs the newest commit.
-        whole = place == 0 and commits and not more
-        mine(request, replay(DECIDER, commits) if whole else load(store, DECIDER, stream))
-        page = history_page(commits, seen, query.limit)
-        following = page.following if more or page.cut else None
-        return Answer(
-            200,
-            {
-                "items": page.items,
-                "next_cursor": cursors.make(following, *scope) if following else None,
-            },
+        found = past.history(
+            stream_of(request),
+            query.cursor,
+            query.limit,
+            request.caller.user,
+            lambda stream: mine(request, stream),
         )
+        return Answer(200, found)
 
     routes = {
         "GET /v1/links": Route(listing, "shortener:read"),
@@ -150,13 +130,6 @@ def build(runtime: Runtime) -> Handler:
         "GET /v1/links/{code}/history": Route(history, "shortener:read"),
     }
     return http(runtime, "shortener", routes)
-
-
-def _moment(at: str) -> int:
-    try:
-        return to_millis(at)
-    except ValueError as error:
-        raise invalid("at", "is neither a version nor an RFC 3339 time") from error
 
 
 handler = entry(build)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from functions.edge.history import page_of
 from functions.edge.problem import Problem
 from functions.edge.validation import parse_query, to_millis
 from functions.kernel.codec import to_data
@@ -26,7 +27,6 @@ from functions.shortener.schemas import (
     LinkQuery,
     NewLink,
     PageQuery,
-    history_page,
     link_body,
 )
 from functions.shortener.targets import MAX_URL
@@ -181,18 +181,18 @@ def test_pages_of_a_history_put_together_are_the_whole(commits: list[Commit], li
     place, seen, more = 0, 0, True
     while more:
         found, further = store.forward(STREAM, after=place, limit=limit)
-        page = history_page(found, seen, limit)
+        page = page_of(CODEC, found, seen, limit)
         assert 0 < len(page.items) <= limit
         items += page.items
         assert len(items) <= commits[-1].after
         (place, seen), more = page.following, further or page.cut
-    assert items == history_page(commits, 0, 10**6).items
+    assert items == page_of(CODEC, commits, 0, 10**6).items
     assert [item["version"] for item in items] == list(range(1, commits[-1].after + 1))
 
 
 @given(histories())
 def test_an_item_of_a_history_tells_what_happened_when_and_by_whom(commits: list[Commit]) -> None:
-    items = iter(history_page(commits, 0, 10**6).items)
+    items = iter(page_of(CODEC, commits, 0, 10**6).items)
     for commit in commits:
         for event in CODEC.decode(commit.events):
             item = next(items)

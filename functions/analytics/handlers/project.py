@@ -1,0 +1,19 @@
+"""The projector: fed by the event table's stream and by the retry queue, it keeps the views."""
+
+from __future__ import annotations
+
+from functions.analytics.projecting import Settings, projection
+from functions.edge.doorbells import Doorbells
+from functions.edge.runtime import Handler, Runtime, entry
+from functions.edge.settings import settings
+
+
+def build(runtime: Runtime) -> Handler:
+    """The handler, in a given runtime."""
+    config = settings(Settings, runtime.env)
+    wired = projection(runtime, config)
+    queue = config.retry_queue_url
+    return Doorbells(runtime, "analytics", queue, wired.projector, wired.quarantine).handler
+
+
+handler = entry(build)

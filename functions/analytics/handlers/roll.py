@@ -1,0 +1,55 @@
+"""Rolls dirty hours up into rows and top lists."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from functions.analytics.definitions import Definitions
+from functions.analytics.hours import Dirty, Hours
+from functions.analytics.rolling import Roller
+from functions.analytics.rows import Rows
+from functions.edge.log import LogLine
+from functions.edge.queue import Message, consume
+from functions.edge.runtime import Event, Handler, Runtime, entry
+from functions.edge.settings import settings
+from functions.kernel.dynamo import DynamoStore
+
+
+class Settings(NamedTuple):
+    """What the function is told by its environment."""
+
+    events_table: str
+    rollups_table: str
+    hours_queue_url: str
+
+
+def build(runtime: Runtime) -> Handler:
+    """The handler, in a given runtime."""
+    config = settings(Settings, runtime.env)
+    client, backoff = runtime.client("dynamodb"), runtime.backoff()
+    store = DynamoStore(client, config.events_table, backoff)
+    hours = Hours(client, config.rollups_table, runtime.client("sqs"), config.hours_queue_url)
+    rows = Rows(client, config.rollups_table, backoff)
+    roller = Roller(Definitions(store, runtime.now).of, hours, rows, runtime.now)
+
+    def handler(event: Event, context: Any) -> Any:
+        log = LogLine(runtime, "analytics", context.aws_request_id)
+        log.add(records=len(event["Records"]))
+
+        def roll(message: Message) -> None:
+            try:
+                log.count("rows", roller.roll(Dirty(**message.body)))
+            except Exception as error:
+                log.add(error=type(error).__name__)
+                raise
+
+        with log.closing():
+            answer = consume(event, context, roll)
+            log.failed = bool(answer["batchItemFailures"])
+            log.count("failed_hours", len(answer["batchItemFailures"]))
+        return answer
+
+    return handler
+
+
+handler = entry(build)

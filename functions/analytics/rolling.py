@@ -1,0 +1,49 @@
+"""From segments to rows: a dirty hour is read whole, tallied, and written where it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from functions.analytics.decider import Definition
+from functions.analytics.hours import Dirty, Hours, is_late, is_over
+from functions.analytics.rollups import frequent, tally
+from functions.analytics.rows import Rows
+
+WHOLE_S = 900
+"""Seconds that rare values of a dense hour wait: as long as a queue delays a message."""
+
+
+class Roller:
+    """Rolls hours up. `define` gives a site's definition, `now` epoch ms."""
+
+    def __init__(
+        self,
+        define: Callable[[str], Definition | None],
+        hours: Hours,
+        rows: Rows,
+        now: Callable[[], int],
+    ) -> None:
+        self._define = define
+        self._hours = hours
+        self._rows = rows
+        self._now = now
+
+    def roll(self, dirty: Dirty) -> int:
+        """Brings rows up to an hour; gives how many changed. The mark goes first: what comes from
+        then on makes a new one."""
+        defined, now = self._define(dirty.site), self._now()
+        self._hours.unmark(dirty)
+        if defined is None:
+            return 0
+        read = self._hours.read(dirty.site, dirty.hour)
+        if not read.version:
+            return 0
+        segment = read.segment
+        tallies = tally(segment, defined)
+        if not dirty.whole and not is_over(dirty.hour, defined.phase, now):
+            wanted = frequent(tallies, segment.seen)
+            if len(wanted) < len(tallies):
+                self._hours.mark(dirty._replace(whole=True), WHOLE_S, now)
+            tallies = wanted
+        late = is_late(dirty.hour, defined.phase, now)
+        return self._rows.count(defined, dirty.hour, read.version, tallies, late)
