@@ -282,6 +282,17 @@ def test_late_facts_make_another_revision_and_leave_what_was_exact() -> None:
     assert world.hours.compacted(SITE.id, hour).revision == 10
 
 
+def test_a_revision_of_the_same_lines_is_not_taken_for_the_one_before() -> None:
+    world, facts, _ = loaded()
+    world.settle()
+    [key] = world.stored()
+    before = world.objects.compact(key)
+    with before.content as content:
+        world.keep(facts[:3])
+        world.settle()
+        assert not world.objects.replace(key, before, content)
+
+
 def test_only_hours_that_ended_a_while_ago_are_compacted() -> None:
     world, _, hour = loaded()
     ended = (hour + 1) * HOUR_MS
