@@ -34,6 +34,8 @@ LANES = 16
 STUCK_MS = 5 * MINUTE_MS
 """A mark of that age is taken to have lost its message."""
 MIN_DELAY, MAX_DELAY = 5, 60
+LONGEST_DELAY = 900
+"""Seconds that SQS holds a message back at most (SQS API reference)."""
 PIECE = 350_000
 """Bytes of a segment in one item, which DynamoDB holds to 400 KB."""
 EPOCH_BITS, REVISION_BITS = 60, 40
@@ -117,9 +119,9 @@ def is_kept(hour: int, phase: int, now: int) -> bool:
     return _end(hour, phase) + (KEPT_S - DAY_S) * 1000 > now
 
 
-def is_over(hour: int, phase: int, now: int) -> bool:
-    """Whether the hour has ended."""
-    return _end(hour, phase) <= now
+def left(hour: int, phase: int, now: int) -> int:
+    """Seconds until the hour's end, rounded up; none or fewer once it is over."""
+    return -((now - _end(hour, phase)) // 1000)
 
 
 def is_late(hour: int, phase: int, now: int) -> bool:
@@ -329,6 +331,10 @@ class Hours:
         self._send(dirty, delay)
         return True
 
+    def postpone(self, dirty: Dirty, delay: int) -> None:
+        """Has an hour that is marked rolled up later."""
+        self._send(dirty, delay)
+
     def unmark(self, dirty: Dirty) -> None:
         """Takes the mark away; to be done before the hour is read."""
         self._client.delete_item(TableName=self._table, Key=_mark(dirty))
@@ -360,6 +366,7 @@ class Hours:
 
     def _send(self, dirty: Dirty, delay: int) -> None:
         body = json.dumps(dirty._asdict())
+        delay = min(delay, LONGEST_DELAY)
         self._queue.send_message(QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay)
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from functions.analytics.decider import Definition
-from functions.analytics.hours import Dirty, Hours, is_late, is_over
+from functions.analytics.hours import Dirty, Hours, is_late, left
 from functions.analytics.rollups import frequent, tally
 from functions.analytics.rows import Rows
-
-WHOLE_S = 900
-"""Seconds that rare values of a dense hour wait: as long as a queue delays a message."""
 
 
 class Roller:
@@ -32,6 +29,10 @@ class Roller:
         """Brings rows up to an hour; gives how many changed. The mark goes first: what comes from
         then on makes a new one."""
         defined, now = self._define(dirty.site), self._now()
+        wait = left(dirty.hour, defined.phase, now) if defined else 0
+        if dirty.whole and wait > 0:
+            self._hours.postpone(dirty, wait)
+            return 0
         self._hours.unmark(dirty)
         if defined is None:
             return 0
@@ -40,10 +41,10 @@ class Roller:
             return 0
         segment = read.segment
         tallies = tally(segment, defined)
-        if not dirty.whole and not is_over(dirty.hour, defined.phase, now):
+        if wait > 0:
             wanted = frequent(tallies, segment.seen)
             if len(wanted) < len(tallies):
-                self._hours.mark(dirty._replace(whole=True), WHOLE_S, now)
+                self._hours.mark(dirty._replace(whole=True), wait, now)
             tallies = wanted
         late = is_late(dirty.hour, defined.phase, now)
         return self._rows.count(defined, dirty.hour, read.version, tallies, late)

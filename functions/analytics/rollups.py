@@ -25,8 +25,8 @@ BETWEEN = "\t"
 MAX_VALUES = 5000
 """Values of one rollup that an hour keeps apart; the total holds the others."""
 
-DENSE = 2000
-"""Facts of an hour of which each is a reason to wait with rarer values; see `frequent`."""
+DENSE = 1000
+"""For so many facts of an hour that is not over, a value needs an event more; see `frequent`."""
 FEW = 100
 """Values of a rollup that never wait: goals, countries, devices."""
 

@@ -106,6 +106,12 @@ CASES = {
         "fold.stream": Case(QUIET),
         "fold.retry": Case({"batchItemFailures": []}),
         "roll.hour": Case({"batchItemFailures": []}),
+        # Goals, funnels, exports
+        "conversions.goals": Case(200, MADE),
+        "conversions.funnel": Case(200, (*MADE, "sites.funnel")),
+        "exports.ask": Case(202, MADE),
+        "exports.unknown": Case(404, MADE),
+        "export.run": Case({"batchItemFailures": []}),
         # Dashboard
         "page.snippet": Case(200),
     },
