@@ -24,6 +24,7 @@ from functions.analytics.events import BULK
 from functions.analytics.facts import (
     MINUTE_MS,
     Fact,
+    Span,
     bucket,
     day_of,
     decode,
@@ -37,7 +38,6 @@ from functions.analytics.ledger import ExactLedger
 from functions.analytics.objects import Objects, read
 from functions.analytics.rollups import MACHINE, TOTAL
 from functions.analytics.rows import Rows
-from functions.analytics.spans import Span
 from functions.edge.runtime import Runtime
 from functions.edge.settings import settings
 
