@@ -88,6 +88,9 @@ CASES = {
         "project.duplicate": Case(QUIET),
         "project.retry": Case({"batchItemFailures": []}, MADE),
         "sweep.scheduled": Case(QUIET, MADE),
+        "audience.told": Case({"batchItemFailures": []}),
+        "tend.marks": Case(QUIET),
+        "tend.facts": Case(QUIET),
         # Events in
         "track.events": Case(202, MADE),
         "track.foreign": Case(403, MADE),
