@@ -1,6 +1,6 @@
 """Capabilities by convention: package `functions.<name>`, resources `<Name>Project`, `<Name>Retry`.
 
-A capability has `projecting.py` with KINDS, Settings and `projection`, where any kind is public
+A capability has `projecting.py` with KINDS and `projection`, where any kind is public
 PublisherSettings and `publisher` as well, and `decider.py` with `stream_id`, of an id, or of a
 domain and an id where there is a DEFAULT_DOMAIN.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import functions
+from functions.edge.projection import Settings
 from functions.edge.settings import settings
 from functions.kernel.decider import Decider
 from functions.kernel.dynamo import DynamoStore
@@ -111,7 +112,7 @@ class Capability:
     def _projection(self) -> Any:
         projecting = self._module("projecting")
         runtime = self.deployment.runtime(self.logical("Project"))
-        return projecting.projection(runtime, settings(projecting.Settings, runtime.env))
+        return projecting.projection(runtime, settings(Settings, runtime.env))
 
     def _module(self, part: str) -> Any:
         return importlib.import_module(f"functions.{self.name}.{part}")

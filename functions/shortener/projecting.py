@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from functions.edge.projection import Projection, Settings
 from functions.edge.runtime import Runtime
 from functions.edge.topic import Topic
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.projector import Kind, Projector
+from functions.kernel.projector import Kind
 from functions.kernel.publisher import Publisher
-from functions.kernel.quarantine import Quarantine
 from functions.kernel.views import ViewTable
 from functions.shortener import bans, domains, reports
 from functions.shortener.decider import DECIDER
@@ -29,14 +29,6 @@ KINDS = {
 """Every kind of stream in the event table."""
 
 
-class Settings(NamedTuple):
-    """What the functions that keep the views are told by their environment."""
-
-    events_table: str
-    views_table: str
-    retry_queue_url: str
-
-
 class PublisherSettings(NamedTuple):
     """What the functions that publish are told by their environment."""
 
@@ -46,22 +38,9 @@ class PublisherSettings(NamedTuple):
     domain_events_arn: str
 
 
-class Projection(NamedTuple):
-    """The projector, the store that it reads, the table that it writes, what it set aside."""
-
-    store: DynamoStore
-    table: ViewTable
-    projector: Projector
-    quarantine: Quarantine
-
-
 def projection(runtime: Runtime, config: Settings) -> Projection:
-    """Wires it in a given runtime."""
-    client, backoff = runtime.client("dynamodb"), runtime.backoff()
-    store = DynamoStore(client, config.events_table, backoff)
-    table = ViewTable(client, config.views_table, backoff)
-    projector = Projector(store, table, KINDS)
-    return Projection(store, table, projector, Quarantine(client, config.views_table))
+    """Wires the projector in a given runtime."""
+    return Projection.of(runtime, config, KINDS)
 
 
 def publisher(runtime: Runtime, config: PublisherSettings) -> Publisher:

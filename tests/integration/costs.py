@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from functions.edge.projection import Settings
 from functions.edge.settings import settings
 from functions.kernel.replay import RETIRED_MS, Replay
 from functions.shortener.hotlinks import FRESH_MS
-from functions.shortener.projecting import KINDS, Settings, projection
+from functions.shortener.projecting import KINDS, projection
 from tests.integration.moderation_costs import Moderators
 from tests.integration.visiting_costs import Visitors
 from tests.support.handlers import ROOT

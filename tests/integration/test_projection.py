@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from functions.edge.projection import Projection, Settings
 from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.store import load
 from functions.shortener.decider import DECIDER, Link
-from functions.shortener.projecting import Projection, Settings, projection
+from functions.shortener.projecting import projection
 from tests.support.faults import Crash, Fault
 from tests.support.pump import Stack
 

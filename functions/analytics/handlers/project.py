@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functions.analytics.projecting import Settings, projection
+from functions.analytics.projecting import projection
 from functions.edge.doorbells import Doorbells
+from functions.edge.projection import Settings
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.analytics.projecting import Settings, projection
+from functions.analytics.projecting import projection
 from functions.edge.doorbells import Retries
 from functions.edge.log import LogLine
+from functions.edge.projection import Settings
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.replay import drop_retired

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functions.edge.doorbells import Doorbells
+from functions.edge.projection import Settings
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
-from functions.shortener.projecting import Settings, projection
+from functions.shortener.projecting import projection
 
 
 def build(runtime: Runtime) -> Handler:

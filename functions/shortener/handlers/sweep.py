@@ -7,11 +7,12 @@ from typing import Any
 
 from functions.edge.doorbells import Retries
 from functions.edge.log import LogLine
+from functions.edge.projection import Settings
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.replay import drop_retired
 from functions.kernel.sweep import sweep
-from functions.shortener.projecting import PublisherSettings, Settings, projection, publisher
+from functions.shortener.projecting import PublisherSettings, projection, publisher
 
 RESERVE_MS = 10_000
 """Time kept back to finish a slice in: a thousand late streams are beyond any good day."""

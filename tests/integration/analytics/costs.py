@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from functions.analytics.projecting import KINDS, Settings, projection
+from functions.analytics.projecting import KINDS, projection
+from functions.edge.projection import Settings
 from functions.edge.settings import settings
 from functions.kernel.replay import RETIRED_MS, Replay
 from tests.integration.analytics.sites import ANY, FUNNEL, GOAL, ask, change, make
