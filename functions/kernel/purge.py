@@ -24,6 +24,10 @@ from functions.kernel.views import View
 S = TypeVar("S")
 Item = dict[str, Any]
 
+LONGEST_RUN_MS = 20 * 60_000
+"""No function runs for longer than 15 minutes (AWS Lambda quotas), nor are clocks so far apart that
+it would seem longer than this."""
+
 
 def tombstone_of(
     store: EventStore, decider: Decider[Any, S, Any], stream: str
@@ -38,22 +42,30 @@ def tombstone_of(
 
 
 class Purge:
-    """Deletes from one event table and its view table."""
+    """Deletes from one event table and its view table. Nobody who writes streams runs for longer
+    than `longest_run_ms`."""
 
-    def __init__(self, client: Any, events: str, views: str) -> None:
+    def __init__(
+        self, client: Any, events: str, views: str, longest_run_ms: int = LONGEST_RUN_MS
+    ) -> None:
         self._client = client
         self._events = events
         self._views = views
+        self._longest_run_ms = longest_run_ms
 
-    def trim(self, tombstone: Commit, has_time: Callable[[], bool]) -> bool:
+    def trim(self, tombstone: Commit, now: int, has_time: Callable[[], bool]) -> bool:
         """Deletes the commits between a stream's first and its `tombstone`, ascending. Says whether
-        none is left; to be called again where `has_time()` ended it.
+        none is left; to be called again where `has_time()` ended it, or one is so young at `now`
+        (epoch ms) that somebody who read the stream before it may still write: its place must not
+        be free.
 
         Raises ValueError for a commit that does not tell the state: nothing may go before it.
         """
         if not tombstone.stateful:
             raise ValueError(f"{tombstone.stream}: its newest commit has no snapshot")
         while middle := self._between(tombstone):
+            if max(map(_at, middle)) > now - self._longest_run_ms:
+                return False
             for item in middle:
                 if not has_time():
                     return False

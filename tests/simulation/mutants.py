@@ -772,6 +772,13 @@ MUTANTS = (
         "a stream is what its first commit says",
     ),
     Mutant(
+        "trim at once",
+        "kernel/purge.py",
+        "if max(map(_at, middle)) > now - self._longest_run_ms:",
+        "if False:",
+        "who stood still writes where a commit was deleted",
+    ),
+    Mutant(
         "trim of whatever stands there",
         "kernel/purge.py",
         " if _at(each) <= tombstone.metadata.at]",

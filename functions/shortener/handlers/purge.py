@@ -28,7 +28,8 @@ RESERVE_MS = 5_000
 
 
 class Unfinished(Exception):
-    """Time is running out, or the publisher is behind; the message comes again and goes on."""
+    """Time is running out, the publisher is behind, or somebody may still write to the stream; the
+    message comes again and goes on."""
 
 
 class Settings(NamedTuple):
@@ -74,7 +75,7 @@ class Purger:
         assert link is not None, "a tombstone is a link's"
         if not published(self._table, stream, tombstone.before):
             raise Unfinished(stream)
-        if not self._purge.trim(tombstone, has_time):
+        if not self._purge.trim(tombstone, now, has_time):
             raise Unfinished(stream)
         self._quotas.forget(clicks_key(stream, link.created_at))
         if link.due is None or now < link.due:

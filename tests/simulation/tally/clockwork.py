@@ -104,7 +104,7 @@ class Clockwork:
         if not at_once:
             self._wait(stream, late)
         purge = Purge(runtime.client("dynamodb"), self._tools.events, self._tools.views)
-        purge.trim(found[0], lambda: True)
+        purge.trim(found[0], runtime.now(), lambda: True)
         if not purge.end(found[0], views):
             self._world.coverage.hit("purge", "tally", "end refused")
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from functions.kernel.commands import Commands
 from functions.kernel.errors import NotFound
-from functions.kernel.purge import Purge, tombstone_of
+from functions.kernel.purge import LONGEST_RUN_MS, Purge, tombstone_of
 from functions.kernel.store import Commit, load
 from functions.kernel.views import Row, View
 from tests.support.cloud.errors import Refused
@@ -21,6 +21,8 @@ from tests.unit.kernel.pile import PILE, STREAM, Pile, by, put
 LAST = 0
 """The value that buries a pile."""
 BURIED = replace(PILE, snapshot_every=4, buried=lambda pile: LAST in pile.values)
+LATER = 10_000 + LONGEST_RUN_MS
+"""When nobody can write any more who read the pile before it was buried."""
 COUNTED = 6
 """Commits before the tombstone."""
 SHOWN: View[Pile] = View("piles", lambda stream: Row({"values": stream.state.values}))
@@ -67,7 +69,7 @@ def removed(cloud: Cloud) -> list[int]:
 def begin_anew(cloud: Cloud, commits: int) -> None:
     """Somebody else ends the stream, and a new one begins under its name."""
     tombstone = newest(cloud)
-    purge_of(cloud).trim(tombstone, lambda: True)
+    purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert purge_of(cloud).end(tombstone, [SHOWN])
     piled(cloud, *[9] * commits, now=5000)
     # Past the ten minutes for which a request token is known.
@@ -80,7 +82,7 @@ def test_the_commit_that_buries_tells_the_state_whatever_the_rhythm(cloud: Cloud
 
 
 def test_the_middle_goes_upward_and_both_ends_stay(cloud: Cloud) -> None:
-    assert purge_of(cloud).trim(buried(cloud), lambda: True)
+    assert purge_of(cloud).trim(buried(cloud), LATER, lambda: True)
     assert removed(cloud) == list(range(1, COUNTED))
     assert cloud.places() == [0, COUNTED]
 
@@ -93,27 +95,41 @@ def test_a_trim_that_dies_shows_no_older_state_and_ends_the_same(
     before = load(cloud.store, BURIED, STREAM)
     cloud.dies_at = len(cloud.calls) + 1 + deletes
     with pytest.raises(Crash):
-        purge_of(cloud).trim(tombstone, lambda: True)
+        purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert len(removed(cloud)) == min(deletes, COUNTED - 1)
     assert load(cloud.store, BURIED, STREAM) == before
-    assert purge_of(cloud).trim(tombstone, lambda: True)
+    assert purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert removed(cloud) == list(range(1, COUNTED))
     assert load(cloud.store, BURIED, STREAM) == before
 
 
 def test_a_trim_without_time_goes_on_when_it_is_called_again(cloud: Cloud) -> None:
     tombstone, answers = buried(cloud), iter([True, True, False])
-    assert not purge_of(cloud).trim(tombstone, lambda: next(answers))
+    assert not purge_of(cloud).trim(tombstone, LATER, lambda: next(answers))
     assert removed(cloud) == [1, 2]
-    assert purge_of(cloud).trim(tombstone, lambda: True)
+    assert purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert cloud.places() == [0, COUNTED]
+
+
+def test_what_somebody_may_still_be_writing_after_stays(cloud: Cloud) -> None:
+    piled(cloud, 1, 2)
+    late = Commands(cloud.store, BURIED)
+    tombstone_at = 2_000
+    late.execute(STREAM, put(3), by(now=tombstone_at - 1))
+    late.execute(STREAM, put(LAST), by(now=tombstone_at))
+    tombstone = newest(cloud)
+    cloud.changes.clear()
+    assert not purge_of(cloud).trim(tombstone, tombstone_at + LONGEST_RUN_MS - 2, lambda: True)
+    assert removed(cloud) == []
+    assert purge_of(cloud).trim(tombstone, tombstone_at + LONGEST_RUN_MS - 1, lambda: True)
+    assert removed(cloud) == [1, 2]
 
 
 def test_a_trim_that_is_repeated_deletes_nothing_more(cloud: Cloud) -> None:
     tombstone = buried(cloud)
-    purge_of(cloud).trim(tombstone, lambda: True)
+    purge_of(cloud).trim(tombstone, LATER, lambda: True)
     cloud.calls.clear()
-    assert purge_of(cloud).trim(tombstone, lambda: True)
+    assert purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert cloud.calls == ["Query"]
 
 
@@ -121,14 +137,14 @@ def test_nothing_goes_before_a_commit_that_does_not_tell_the_state(cloud: Cloud)
     piled(cloud, 1, 2, 3)
     last = next(cloud.store.backward(STREAM, limit=1))
     with pytest.raises(ValueError, match="snapshot"):
-        purge_of(cloud).trim(last, lambda: True)
+        purge_of(cloud).trim(last, LATER, lambda: True)
     assert cloud.places() == [0, 1, 2]
 
 
 def test_a_trim_that_stood_still_leaves_the_next_streams_commits(cloud: Cloud) -> None:
     tombstone = buried(cloud)
     begin_anew(cloud, commits=4)
-    assert purge_of(cloud).trim(tombstone, lambda: True)
+    assert purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert cloud.changes == []
 
 
@@ -142,13 +158,13 @@ def test_a_trim_that_stands_still_before_a_delete_leaves_the_next_streams_commit
             begin_anew(cloud, commits=4)
         return True
 
-    assert purge_of(cloud).trim(tombstone, others_go_on)
+    assert purge_of(cloud).trim(tombstone, LATER, others_go_on)
     assert cloud.changes == []
 
 
 def test_the_end_takes_both_commits_and_the_row(cloud: Cloud) -> None:
     tombstone = buried(cloud)
-    purge_of(cloud).trim(tombstone, lambda: True)
+    purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert purge_of(cloud).end(tombstone, [SHOWN])
     assert cloud.items(EVENTS) == cloud.items(VIEWS) == []
     assert cloud.calls[-1] == "TransactWriteItems"
@@ -156,7 +172,7 @@ def test_the_end_takes_both_commits_and_the_row(cloud: Cloud) -> None:
 
 def test_an_end_whose_answer_was_lost_is_told_that_it_was_done(cloud: Cloud) -> None:
     tombstone = buried(cloud)
-    purge_of(cloud).trim(tombstone, lambda: True)
+    purge_of(cloud).trim(tombstone, LATER, lambda: True)
     assert purge_of(cloud).end(tombstone, [SHOWN])
     assert purge_of(cloud).end(tombstone, [SHOWN])
 
@@ -212,7 +228,7 @@ def test_a_repeat_of_what_was_purged_is_answered_truly_or_not_at_all(cloud: Clou
         change(STREAM, put(number + 1), by(now=1000 + number, key=f"key-{number}"))
     run.execute(STREAM, put(LAST), by(now=2000))
     tombstone = newest(cloud)
-    purge_of(cloud).trim(tombstone, lambda: True)
+    purge_of(cloud).trim(tombstone, LATER, lambda: True)
     first = run.execute(STREAM, put(1), by(key="key-0"))
     assert (first.version, first.state, first.repeated) == (1, Pile((1,)), True)
     for number in range(1, COUNTED):
