@@ -496,9 +496,9 @@ MUTANTS = (
     ),
     Mutant(
         "history starts again on each page",
-        "shortener/schemas.py",
-        'if item["version"] > seen]',
-        'if item["version"] >= seen]',
+        "edge/history.py",
+        'if item["version"] > seen\n',
+        'if item["version"] >= seen\n',
         "pages of a history overlap",
     ),
     Mutant(
@@ -613,7 +613,7 @@ MUTANTS = (
     Mutant(
         "lost click not logged",
         "shortener/clicks.py",
-        "            log.add(lost_click=envelope)\n",
+        '            log.add(lost_click={**envelope, "data": kept})\n',
         "",
         "a click that the queue did not take is nowhere",
     ),
@@ -628,7 +628,8 @@ MUTANTS = (
         "        if link.counted:\n"
         '            agent = request.headers.get("user-agent", "")\n'
         '            referrer = request.headers.get("referer", "")\n'
-        "            click = message(found.stream, link, visiting, url, agent, referrer)\n"
+        "            visitor = self._visitor(request, found, visiting)\n"
+        "            click = message(found.stream, link, visiting, url, agent, referrer, visitor)\n"
         "            self._clicks.tell(click, request.log)\n",
         "        link = found.link\n"
         "        url = destination(link, visiting)\n"
