@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 import functions.analytics
 from functions.analytics import tracking
 from functions.analytics.asking import NewExport, SpanQuery
+from functions.analytics.axis import Interval
 from functions.analytics.events import CODEC, Identity, Ledger, What
 from functions.analytics.exports import Format
 from functions.analytics.handlers.page import FILES
+from functions.analytics.questions import LinkStatsQuery, StatsQuery
 from functions.analytics.schemas import (
     NAME,
     SITE_ID,
@@ -212,6 +214,125 @@ class Taken(BaseModel):
     rejected: list[RejectedEvent]
 
 
+class Numbers(BaseModel):
+    """What was counted of people; machines are apart, in the rollup `machine`."""
+
+    events: int
+    pageviews: int
+    visitors: int
+
+
+class Place(Numbers):
+    """One interval. It is `final` when its numbers are not expected to change any more; `revision`
+    says how often they did all the same."""
+
+    start: datetime
+    final: bool
+    revision: int
+
+
+class Counted(Numbers):
+    """One value of a rollup."""
+
+    value: str
+
+
+class Others(BaseModel):
+    """What all values have together that are not listed."""
+
+    events: int
+    pageviews: int
+
+
+class TopList(BaseModel):
+    """The values that have the most events."""
+
+    by: str
+    rows: list[Counted]
+    other: Others
+
+
+class Earlier(BaseModel):
+    """The same of the span before, or a year ago."""
+
+    since: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    totals: Numbers
+    series: list[Place]
+
+
+class SiteStats(Earlier):
+    """What happened on a site. `uniques` says what `visitors` are: exact, estimated, or sums of
+    days, weeks or months where a visitor's id lives no longer."""
+
+    site: str
+    interval: Interval
+    timezone: str
+    uniques: Literal["exact", "estimated", "daily sums", "weekly sums", "monthly sums"]
+    top: TopList | None = None
+    compare: Earlier | None = None
+
+
+class Present(BaseModel):
+    """Who is there: visitors of so many minutes."""
+
+    events: int
+    visitors: int
+
+
+class Minute(Present):
+    """One minute."""
+
+    start: datetime
+
+
+class LivePage(Present):
+    """A page of the last half hour."""
+
+    value: str
+
+
+class Live(BaseModel):
+    """A site right now: `visitors` and `sliding` are of five minutes, the rest of thirty."""
+
+    site: str
+    visitors: int
+    sliding: Present
+    minutes: list[Minute]
+    pages: list[LivePage]
+
+
+class Clicks(BaseModel):
+    """Clicks by one value."""
+
+    value: str
+    clicks: int
+
+
+class ClicksOfDay(BaseModel):
+    """Clicks of one day, UTC."""
+
+    date: str
+    clicks: int
+    visitors: int
+
+
+class LinkStats(BaseModel):
+    """The clicks on a short link by people; `bots` are all others."""
+
+    code: str
+    domain: str
+    since: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    created_at: datetime
+    clicks: int
+    bots: int
+    by_day: list[ClicksOfDay]
+    referrers: list[Clicks]
+    locations: list[Clicks]
+    devices: list[Clicks]
+
+
 SiteHistory = history("SiteHistory", *CODEC.types.values())
 
 THIS = {"site": "$response.body#/id"}
@@ -236,6 +357,7 @@ ANALYTICS = Capability(
         "site": {"schema": {"type": "string", "pattern": SITE_ID}},
         "name": {"schema": {"type": "string", "pattern": NAME}},
         "file": {"schema": {"type": "string"}},
+        "code": {"schema": {"type": "string"}},
         "export": {"schema": {"type": "string", "pattern": SITE_ID}},
     },
     operations={
@@ -362,6 +484,31 @@ ANALYTICS = Capability(
             body=OwnEvents,
             answers={202: Answer("Taken; counted within seconds.", Taken)},
             problems={404: ("not_found",), 415: ("unsupported_encoding",)},
+        ),
+        # ---- Statistics -----------------------------------------------------------------------
+        "GET /v1/stats/{site}": Operation(
+            id="getStats",
+            summary="What happened on your site: totals, a series, a list, a comparison.",
+            scope=READ,
+            query=StatsQuery,
+            answers={200: Answer("The numbers.", SiteStats)},
+            problems={404: ("not_found",), 410: ("gone",)},
+        ),
+        "GET /v1/stats/{site}/live": Operation(
+            id="getLive",
+            summary="Who is on your site right now.",
+            scope=READ,
+            query=NoQuery,
+            answers={200: Answer("The last half hour.", Live)},
+            problems={404: ("not_found",), 410: ("gone",)},
+        ),
+        "GET /v1/links/{code}/stats": Operation(
+            id="getLinkStats",
+            summary="The clicks on your short link.",
+            scope=READ,
+            query=LinkStatsQuery,
+            answers={200: Answer("The clicks.", LinkStats)},
+            problems={404: ("not_found",)},
         ),
         # ---- Goals, funnels, exports ----------------------------------------------------------
         "GET /v1/sites/{site}/goals": Operation(
