@@ -157,8 +157,12 @@ class Deployment:
 
 
 @cache
-def deployment(paths: tuple[Path, ...], arguments: tuple[tuple[str, str], ...] = ()) -> Deployment:
-    """Reads templates once for all seeds."""
+def deployment(
+    paths: tuple[Path, ...],
+    arguments: tuple[tuple[str, str], ...] = (),
+    only: tuple[str, ...] = ("",),
+) -> Deployment:
+    """Reads templates once for all seeds; of the functions `only` those whose names begin so."""
     templates = [each for path in paths for each in Template(path, dict(arguments)).family()]
     tables, queues, secrets, names = {}, {}, {}, {}
     for template in templates:
@@ -172,8 +176,10 @@ def deployment(paths: tuple[Path, ...], arguments: tuple[tuple[str, str], ...] =
             names[url] = name
         for name in template.names("AWS::SecretsManager::Secret"):
             secrets[template.resolve({"Ref": name})] = json.dumps({"root": ROOT_KEY})
-    functions = {each.name: each for template in templates for each in functions_of(template)}
-    routes = [route for template in templates for route in routes_of(template)]
+    every = [each for template in templates for each in functions_of(template)]
+    functions = {each.name: each for each in every if each.name.startswith(only)}
+    every_route = [route for template in templates for route in routes_of(template)]
+    routes = [route for route in every_route if route.function in functions]
     return Deployment(functions, routes, tables, queues, secrets, names, templates)
 
 
@@ -181,19 +187,32 @@ def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
     """(function, service, operation) of all that the templates' policies allow."""
     for template in deployed.templates:
         for function in template.names("AWS::Serverless::Function"):
+            if function not in deployed.functions:
+                continue
             for policy in template.properties(function).get("Policies", ()):
                 for statement in policy["Statement"]:
                     for action in _listed(statement["Action"]):
                         service, _, name = action.partition(":")
-                        if action == "sqs:SendMessage" and function not in _ONE_BY_ONE:
-                            name = "SendMessageBatch"
-                        yield function, service, _WITHIN.get(name, name)
+                        for operation in _WITHIN.get(name, (name,)):
+                            yield function, service, operation
+                        if action == "sqs:SendMessage":
+                            yield from ((function, service, sent) for sent in _sends(function))
 
 
-_WITHIN = {"ConditionCheckItem": "TransactWriteItems"}
-"""What a policy allows, and the only operation in which the functions do it."""
-_ONE_BY_ONE = ("ShortenerCreate", "ShortenerRedirect")
-"""Functions that send a message at a time; the others send in batches alone."""
+def _sends(function: str) -> tuple[str, ...]:
+    return _SENDS.get(function, ("SendMessageBatch",))
+
+
+_WITHIN = {"ConditionCheckItem": ("TransactWriteItems",), "SendMessage": ()}
+"""What a policy allows, and the only operations in which the functions do it."""
+_SENDS = {
+    "ShortenerCreate": ("SendMessage",),
+    "ShortenerRedirect": ("SendMessage",),
+    "AnalyticsTrack": ("SendMessage",),
+    "AnalyticsSubmit": ("SendMessage",),
+    "AnalyticsFold": ("SendMessage", "SendMessageBatch"),
+}
+"""How functions send messages; the others send in batches alone."""
 
 
 def _listed(value: Any) -> list[Any]:
