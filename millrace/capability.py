@@ -1,7 +1,7 @@
 """Capabilities by convention: package `functions.<name>`, resources `<Name>Project`, `<Name>Retry`.
 
 A capability has `projecting.py` with KINDS, Settings and `projection`, and `decider.py` with
-`stream_id` and, where ids are not by tenant, DEFAULT_DOMAIN.
+`stream_id`, of an id, or of a domain and an id where there is a DEFAULT_DOMAIN.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functions.kernel.decider import Decider
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.projector import Kinds, Projector
 from functions.kernel.quarantine import Quarantine
-from functions.kernel.store import DEFAULT_TENANT, kind_of
+from functions.kernel.store import kind_of
 from functions.kernel.views import ViewTable
 from millrace.deployment import Deployment
 from millrace.errors import BenchError
@@ -47,7 +47,8 @@ class Capability:
         if "#" in text:
             return text
         decider = self._module("decider")
-        made: str = decider.stream_id(getattr(decider, "DEFAULT_DOMAIN", DEFAULT_TENANT), text)
+        domain = getattr(decider, "DEFAULT_DOMAIN", None)
+        made: str = decider.stream_id(*filter(None, [domain]), text)
         return made
 
     def decider(self, stream: str) -> Decider[Any, Any, Any]:

@@ -43,7 +43,7 @@ app = typer.Typer(
     cls=Verbs, help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 stream_verbs = typer.Typer(
-    no_args_is_help=True, help="Look into a stream: shortener/<code>, or its id."
+    no_args_is_help=True, help="Look into a stream: shortener/<code>, analytics/<site>, or its id."
 )
 quarantine_verbs = typer.Typer(
     no_args_is_help=True, help="Streams that keep failing and were set aside."

@@ -9,7 +9,7 @@ from typing import Any
 from functions.edge.validation import to_millis, to_text
 from functions.kernel.codec import to_data
 from functions.kernel.history import version_at
-from functions.kernel.store import Commit, Stream, load
+from functions.kernel.store import Commit, Stream, kind_of, load
 from millrace.capability import Capability, find, names
 from millrace.deployment import Deployment
 from millrace.errors import BenchError
@@ -20,16 +20,17 @@ Entry = dict[str, Any]
 
 def locate(deployment: Deployment, text: str) -> tuple[Capability, str]:
     """The capability and stream id that `text` means: shortener/<code>, shortener/<stream id>, or
-    a stream id alone, which is looked for in every capability. Raises BenchError."""
+    a stream id alone, which is looked for where there are streams of its kind. Raises
+    BenchError."""
     name, slash, rest = text.partition("/")
     if slash and "#" not in name:
-        candidates, stream = [name], rest
+        candidates, stream = [find(name, deployment)], rest
     elif "#" in text:
-        candidates, stream = names(), text
+        known = [find(each, deployment) for each in names()]
+        candidates, stream = [each for each in known if kind_of(text) in each.kinds], text
     else:
         raise BenchError(f"{text!r} is neither <capability>/<id> nor a stream id as link#default#a")
-    for candidate in candidates:
-        capability = find(candidate, deployment)
+    for capability in candidates:
         wanted = capability.stream_id(stream)
         if next(capability.store.backward(wanted, limit=1), None) is not None:
             return capability, wanted

@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-MAX_AGENT = 512
-"""Characters of an agent that are looked at; a real one has half as many."""
+from functions.analytics.tracking import MAX_AGENT
+
 REMEMBERED = 4_000
 """Agents that a container remembers: to look at one takes milliseconds."""
 _TV = re.compile(r"smart-?tv|appletv|googletv|hbbtv|bravia|roku|\btv\b|aft[a-z]\b", re.IGNORECASE)

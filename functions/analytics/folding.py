@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from functions.analytics.decider import Definition
@@ -77,19 +77,3 @@ def buckets_of(site: Definition, hour: int) -> Iterable[Bucket]:
 def keys_of(work: Work) -> list[str]:
     """The keys of the buckets."""
     return [bucket(work.site, *place) for place in sorted(work.buckets)]
-
-
-def behind(counts: Mapping[str, int], hours: Hours, folder: Folder) -> list[Work]:
-    """Of buckets with so many facts each, those whose segment has seen fewer. One query per
-    hour."""
-    late = []
-    for work in folder.plan(counts):
-        seen = hours.seen(work.site, work.hour)
-        missing = frozenset(
-            place
-            for place in work.buckets
-            if seen.get(place, 0) < counts[bucket(work.site, *place)]
-        )
-        if missing:
-            late.append(work._replace(buckets=missing))
-    return late

@@ -103,6 +103,11 @@ def is_old(hour: int, phase: int, now: int) -> bool:
     return _end(hour, phase) + OLD_MS < now
 
 
+def is_kept(hour: int, phase: int, now: int) -> bool:
+    """Whether an hour's segments are all there for a day more at least."""
+    return _end(hour, phase) + (KEPT_S - DAY_S) * 1000 > now
+
+
 def is_late(hour: int, phase: int, now: int) -> bool:
     """Whether an hour was to change no more."""
     return _end(hour, phase) + LATENESS_MS <= now

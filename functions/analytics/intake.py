@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.analytics import tracking
-from functions.analytics.agents import MAX_AGENT
 from functions.analytics.decider import Site
 from functions.analytics.salts import Salts
-from functions.analytics.tracking import Envelope, Fault, Tracked
+from functions.analytics.tracking import MAX_AGENT, Envelope, Fault, Tracked
 from functions.analytics.visitors import USER_KEY, anonymous, known
 from functions.edge.http import Answer, Request
 from functions.edge.log import LogLine
@@ -32,6 +31,7 @@ class Settings(NamedTuple):
     events_table: str
     salts_table: str
     tracked_queue_url: str
+    bulk_queue_url: str
     secret_arn: str
     country_header: str = "cloudfront-viewer-country"
 
@@ -52,7 +52,7 @@ class Intake:
 
     def __init__(self, runtime: Runtime, config: Settings) -> None:
         self._runtime = runtime
-        self._queue = config.tracked_queue_url
+        self._queues = {"exact": config.tracked_queue_url, "bulk": config.bulk_queue_url}
         self._salts = Salts(
             runtime.client("dynamodb"), config.salts_table, runtime.now, runtime.entropy
         )
@@ -90,7 +90,8 @@ class Intake:
             ],
         }
         body = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-        self._runtime.client("sqs").send_message(QueueUrl=self._queue, MessageBody=body)
+        url = self._queues[site.ledger]
+        self._runtime.client("sqs").send_message(QueueUrl=url, MessageBody=body)
 
     def _told(self, event: Tracked, visitor: str | None) -> dict[str, Any]:
         told = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from functions.analytics import decider
+from functions.analytics import decider, exports
 from functions.analytics.decider import DECIDER
+from functions.analytics.exports import EXPORTS
 from functions.analytics.views import SITES
 from functions.edge.runtime import Runtime
 from functions.kernel.dynamo import DynamoStore
@@ -13,7 +14,7 @@ from functions.kernel.projector import Kind, Projector
 from functions.kernel.quarantine import Quarantine
 from functions.kernel.views import ViewTable
 
-KINDS = {decider.KIND: Kind(DECIDER, [SITES])}
+KINDS = {decider.KIND: Kind(DECIDER, [SITES]), exports.KIND: Kind(EXPORTS)}
 """Every kind of stream in the event table."""
 
 

@@ -33,5 +33,7 @@ class Roller:
         if defined is None:
             return 0
         read = self._hours.read(site, hour)
+        if not read.version:
+            return 0
         late = is_late(hour, defined.phase, self._now())
         return self._rows.count(defined, hour, read.version, tally(read.segment, defined), late)

@@ -25,6 +25,8 @@ MAX_METADATA = 20
 MAX_KEY = 64
 MAX_TEXT = 2_000
 """Characters of an address or of another text; what is kept of it is less."""
+MAX_AGENT = 512
+"""Characters of a user agent that are looked at; a real one has half as many."""
 SKEW_MS = 5 * 60_000
 """Clocks that differ by no more count as the same; so much may an event lie ahead of ours."""
 DAY_MS = 86_400_000

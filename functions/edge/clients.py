@@ -17,6 +17,10 @@ CONFIG = Config(
 )
 
 
+OWN = {"s3": CONFIG.merge(Config(signature_version="s3v4"))}
+"""For who needs something else. botocore presigns for S3 by signature version 2 unless told, which
+no bucket takes that was made since June 2020 (Amazon S3 User Guide, "Authenticating requests")."""
+
 HURRIED = {
     "dynamodb": CONFIG.merge(
         Config(connect_timeout=0.5, read_timeout=0.5, retries={"total_max_attempts": 2})
@@ -42,7 +46,8 @@ def client(service: str, hurried: bool = False) -> Any:
     """The container's client of a service; region and endpoint come from the environment."""
     # A client allocates its whole service model, all of it to stay: collecting meanwhile, and
     # looking through it again later, is work for nothing.
-    config = HURRIED.get(service, CONFIG) if hurried else CONFIG
+    calm = OWN.get(service, CONFIG)
+    config = HURRIED.get(service, calm) if hurried else calm
     gc.disable()
     try:
         return _session().create_client(service, config=config)

@@ -23,10 +23,11 @@ class SendFailed(Exception):
 
 
 class Message(NamedTuple):
-    """A message's JSON body, and the how manieth delivery this is."""
+    """A message's JSON body, the how manieth delivery this is, and the queue's id of it."""
 
     body: Any
     delivery: int
+    id: str
 
 
 def consume(event: Event, context: Any, handle: Callable[[Message], None]) -> Any:
@@ -34,7 +35,7 @@ def consume(event: Event, context: Any, handle: Callable[[Message], None]) -> An
 
     def take(record: dict[str, Any]) -> None:
         delivery = int(record["attributes"]["ApproximateReceiveCount"])
-        handle(Message(json.loads(record["body"]), delivery))
+        handle(Message(json.loads(record["body"]), delivery, record["messageId"]))
 
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event, take, processor, context)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.edge.log import LogLine
 from functions.edge.runtime import Runtime
+from functions.edge.secrets import Secrets
 from functions.kernel.store import Stream
 from functions.shortener.decider import Link
 from functions.shortener.policy import Visit
@@ -17,13 +21,22 @@ from functions.shortener.policy import Visit
 MAX_AGENT = 256
 PAUSE_MS = 1_000
 """For so long after a failed send no other is tried: no visitor waits for a queue that is down."""
+SECRET_PAUSE_MS = 60_000
+"""For so long after a failed read the secret is not asked for; clicks go without a visitor."""
+DAY_MS = 86_400_000
 
 
 def message(
-    stream: Stream[Link | None], link: Link, visit: Visit, url: str, agent: str, referrer: str
+    stream: Stream[Link | None],
+    link: Link,
+    visit: Visit,
+    url: str,
+    agent: str,
+    referrer: str,
+    visitor: str | None = None,
 ) -> dict[str, Any]:
     """What a click tells, without id, time and correlation. No address: of where somebody is, only
-    the country is told."""
+    the country is told, and of who it is, at most a digest."""
     data = {
         "domain": link.domain,
         "code": link.code,
@@ -33,6 +46,7 @@ def message(
         "language": visit.languages[0] if visit.languages else None,
         "referrer": _host(referrer),
         "agent": agent[:MAX_AGENT] or None,
+        "visitor": visitor,
     }
     return {
         "type": "LinkClicked",
@@ -49,6 +63,39 @@ def _host(referrer: str) -> str | None:
         return urlsplit(referrer).hostname
     except ValueError:
         return None
+
+
+def opted_out(headers: Mapping[str, str]) -> bool:
+    """Whether the browser asks not to be followed: Global Privacy Control or Do Not Track."""
+    return headers.get("sec-gpc") == "1" or headers.get("dnt") == "1"
+
+
+class Visitors:
+    """Tells visitors of one link on one day from each other, without telling who they are."""
+
+    def __init__(self, runtime: Runtime, secret_arn: str) -> None:
+        self._runtime = runtime
+        self._secrets = Secrets(runtime, secret_arn)
+        self._keys: dict[int, bytes] = {}
+        self._leave_until = 0
+
+    def digest(self, stream: str, visitor: str) -> str | None:
+        """Sixteen hex digits for a visitor, of a link and of a day of UTC; None where the secret
+        cannot be read, which is tried once per container unless it fails."""
+        key = self._key(self._runtime.now())
+        if key is None:
+            return None
+        told = f"{stream} {visitor}".encode(errors="replace")
+        return hmac.digest(key, told, hashlib.sha256)[:8].hex()
+
+    def _key(self, now: int) -> bytes | None:
+        day = now // DAY_MS
+        if day not in self._keys and now >= self._leave_until:
+            try:
+                self._keys = {day: self._secrets.key(f"visitors/{day}")}
+            except (BotoCoreError, ClientError):
+                self._leave_until = now + SECRET_PAUSE_MS
+        return self._keys.get(day)
 
 
 class Clicks:
@@ -70,7 +117,9 @@ class Clicks:
             **click,
         }
         if now < self._leave_until or not self._sent(envelope):
-            log.add(lost_click=envelope)
+            # The digest is still personal data, which no log may hold.
+            kept = {name: value for name, value in click["data"].items() if name != "visitor"}
+            log.add(lost_click={**envelope, "data": kept})
             log.count("lost_clicks")
 
     def _sent(self, envelope: dict[str, Any]) -> bool:

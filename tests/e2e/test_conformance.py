@@ -19,6 +19,7 @@ class Emulator:
     def __init__(self, stack: Stack) -> None:
         self.dynamodb = stack.session.client("dynamodb")
         self.sqs = stack.session.client("sqs")
+        self.s3 = stack.session.client("s3")
         self._streams = stack.session.client("dynamodbstreams")
 
     def records(self, table: str) -> list[Any]:

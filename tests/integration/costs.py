@@ -52,6 +52,8 @@ def shortener(stack: Stack) -> list[Priced]:
         links.priced(f"create, URL of {size:,} bytes", lambda size=size: links.create(url(size)))  # type: ignore[misc]
         for size in (100, 480, 500, 2048)
     ]
+    first = links.codes[0]
+    priced.append(links.priced("redirect, a container's first", lambda: links.follow(first)))
     priced += [
         links.priced(f"redirect, URL of {size:,} bytes", lambda code=code: links.follow(code))  # type: ignore[misc]
         for size, code in zip((100, 480, 500, 2048), links.codes[1:], strict=True)

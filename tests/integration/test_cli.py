@@ -173,7 +173,7 @@ def test_a_diff_has_the_changed_fields_alone(edited: Stack, bench: Bench) -> Non
         (["stream", "show", "shortener/nosuch"], "no stream shortener/nosuch"),
         (["stream", "show", "link#default#nosuch"], "no stream link#default#nosuch"),
         (["stream", "show", "nosuch"], "neither <capability>/<id> nor a stream id"),
-        (["stream", "show", "nosuch/spring"], "no capability 'nosuch'; there are: shortener"),
+        (["stream", "show", "nosuch/spring"], "no capability 'nosuch'; there are: analytics, "),
         (["stream", "at", STREAM, "4"], "versions 1 to 3, none at 4"),
         (["stream", "at", STREAM, "0"], "versions 1 to 3, none at 0"),
         (["stream", "at", STREAM, "2025-01-01T00:00:00Z"], "versions 1 to 3"),

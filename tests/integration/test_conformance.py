@@ -15,7 +15,9 @@ from moto import mock_aws
 from tests.support import conformance
 from tests.support.clock import FakeClock
 from tests.support.cloud.dynamodb import Change, DynamoDB
-from tests.support.cloud.sdk import sdk_client
+from tests.support.cloud.replacing_moto import Service
+from tests.support.cloud.s3 import S3
+from tests.support.cloud.sdk import fast_client, sdk_client
 from tests.support.cloud.sqs import SQS
 from tests.support.conformance import PAGE, Behaviour
 from tests.support.wire import bare_client
@@ -39,7 +41,7 @@ class Memory:
     def __init__(self) -> None:
         self._clock = FakeClock()
         dynamodb, sqs = DynamoDB(self._clock.now), SQS(self._clock.seconds)
-        services = {"dynamodb": dynamodb, "sqs": sqs}
+        services: dict[str, Service] = {"dynamodb": dynamodb, "sqs": sqs, "s3": S3()}
 
         def send(service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
             return services[service].call(operation, params)
@@ -48,6 +50,8 @@ class Memory:
         dynamodb.watch = self._changes.append
         self.dynamodb = sdk_client("dynamodb", send, lambda: 0.0)
         self.sqs = sdk_client("sqs", send, lambda: 0.0)
+        # S3 speaks XML, of which the cloud in memory knows nothing.
+        self.s3 = fast_client("s3", send, lambda _: None, lambda: 0.0)
 
     def records(self, table: str) -> list[Any]:
         """The changes as the simulation's pollers put them into records."""
@@ -64,6 +68,7 @@ class Moto:
         self._clock = clock
         self.dynamodb = bare_client("dynamodb")
         self.sqs = bare_client("sqs")
+        self.s3 = bare_client("s3")
 
     def records(self, table: str) -> list[Any]:
         return conformance.read_stream(self.dynamodb, bare_client("dynamodbstreams"), table)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
+from tests.integration.analytics.costs import sites
 from tests.integration.costs import Priced, page, shortener
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
@@ -14,12 +17,22 @@ from tests.support.pump import Stack
 PAGE = ROOT / "docs" / "costs.md"
 
 
+CAPABILITIES: dict[str, Sequence[Callable[[Stack], list[Priced]]]] = {
+    "shortener": [shortener],
+    "analytics": [sites],
+}
+"""What measures each capability, every one in a stack of its own."""
+
+
 @pytest.fixture(scope="module")
 def measured() -> tuple[list[Priced], str]:
-    """The shortener's bills, and the page that they make."""
-    with Stack([ROOT / "template.yaml"]) as stack:
-        priced = shortener(stack)
-        return priced, page({"shortener": priced}, stack)
+    """All bills, and the page that they make."""
+    bills: dict[str, list[Priced]] = {name: [] for name in CAPABILITIES}
+    for name, measures in CAPABILITIES.items():
+        for measure in measures:
+            with Stack([ROOT / "template.yaml"]) as stack:
+                bills[name] += measure(stack)
+    return [priced for each in bills.values() for priced in each], page(bills, stack)
 
 
 def test_costs_are_as_published(
@@ -55,6 +68,10 @@ def test_costs_are_as_published(
         ("standing of a link", "1 Query + 1 PutItem", 1, 1),
         ("report", "1 Query + 1 PutItem", 0.5, 1),
         ("report, unknown code", "1 Query", 0.5, 0),
+        ("create a site", "1 PutItem", 0, 1),
+        ("own site", "1 Query", 1, 0),
+        ("edit a site", "1 Query + 1 PutItem", 1, 1),
+        ("list of 20 sites", "1 Query", 1.5, 0),
     ],
 )
 def test_costs_are_the_fewest_calls_there_are(

@@ -306,6 +306,58 @@ def test_a_click_that_cannot_be_sent_is_in_the_log_and_the_visitor_gone_on(stack
         jsonschema.validate(click, CONTRACT)
 
 
+def visitor(stack: Stack, code: str, **headers: str) -> Any:
+    assert follow(stack, code, **headers).status == 302
+    return clicks(stack)[-1]["data"].get("visitor")
+
+
+def test_a_visitor_is_the_same_for_one_link_and_one_day(stack: Stack) -> None:
+    code, other = create(stack)["code"], create(stack, alias="other")["code"]
+    first = visitor(stack, code)
+    assert visitor(stack, code) == first
+    stack.cold_start()
+    assert visitor(stack, code) == first
+    assert len({first, visitor(stack, other), visitor(stack, code, agent=PHONE)}) == 3
+    stack.advance(86_400)
+    assert visitor(stack, code) != first
+    for click in clicks(stack):
+        jsonschema.validate(click, CONTRACT)
+
+
+@pytest.mark.parametrize("headers", [{"sec-gpc": "1"}, {"dnt": "1"}])
+def test_whoever_asks_not_to_be_followed_is_not(stack: Stack, headers: dict[str, str]) -> None:
+    assert visitor(stack, create(stack)["code"], **headers) is None
+
+
+def test_the_secret_is_read_once_and_after_a_failure_not_for_a_minute(stack: Stack) -> None:
+    code = create(stack)["code"]
+    failing = stack.faults.fail("secretsmanager", "*", "InternalServiceError", status=500, times=-1)
+    with stack.meter.operation("failing") as bill:
+        assert [visitor(stack, code) for _ in range(3)] == [None] * 3
+    assert failing.fired == bill.by_operation["secretsmanager:GetSecretValue"]
+    tried = failing.fired
+    stack.faults.clear()
+    stack.advance(59)
+    assert visitor(stack, code) is None
+    stack.advance(1)
+    with stack.meter.operation("healed") as bill:
+        assert visitor(stack, code) is not None
+        stack.advance(86_400)
+        assert visitor(stack, code) is not None
+    assert bill.by_operation["secretsmanager:GetSecretValue"] == 1
+    assert tried <= 3
+
+
+def test_a_lost_clicks_line_does_not_tell_its_visitor(stack: Stack) -> None:
+    code = create(stack)["code"]
+    known = visitor(stack, code)
+    stack.faults.fail("sqs", "SendMessage", "InternalError", status=500, times=10_000)
+    assert follow(stack, code).status == 302
+    [lost] = [line["lost_click"] for line in stack.logs if "lost_click" in line]
+    assert "visitor" not in lost["data"]
+    assert known not in json.dumps(stack.logs)
+
+
 def test_a_link_that_is_not_counted_may_be_kept_by_anybody_and_tells_nothing(stack: Stack) -> None:
     code = create(stack, counted=False)["code"]
     answer = follow(stack, code)

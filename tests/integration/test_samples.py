@@ -25,6 +25,7 @@ class Case(NamedTuple):
 
 
 CREATED = ("create.alias",)
+MADE = ("sites.create",)
 QUIET = None
 """What a stream handler and a schedule return."""
 
@@ -65,10 +66,41 @@ CASES = {
         "execute.deferred": Case({"batchItemFailures": []}),
         "timers.scheduled": Case(QUIET),
         "purge.due": Case({"batchItemFailures": []}, CREATED),
-    }
+    },
+    "analytics": {
+        # Sites
+        "sites.create": Case(201),
+        "sites.invalid": Case(422),
+        "sites.edit": Case(200, MADE),
+        "sites.goal": Case(200, MADE),
+        "sites.ungoal": Case(200, (*MADE, "sites.goal")),
+        "sites.funnel": Case(200, MADE),
+        "sites.unfunnel": Case(200, (*MADE, "sites.funnel")),
+        "sites.delete": Case(204, MADE),
+        "sites.one": Case(200, MADE),
+        "sites.at": Case(200, (*MADE, "sites.edit")),
+        "sites.history": Case(200, (*MADE, "sites.edit")),
+        "sites.list": Case(200),
+        "project.stream": Case(QUIET),
+        "project.duplicate": Case(QUIET),
+        "project.retry": Case({"batchItemFailures": []}, MADE),
+        "sweep.scheduled": Case(QUIET, MADE),
+        # Events in
+        # Rollups and queries
+        "fold.stream": Case(QUIET),
+        "fold.retry": Case({"batchItemFailures": []}),
+        "roll.hour": Case({"batchItemFailures": []}),
+        # Dashboard
+        "page.snippet": Case(200),
+    },
 }
-ROWS = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}
-"""The version of demo123's row after a sample that keeps the view."""
+PROJECTED = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}
+"""The version of the sampled resource's row after a sample that keeps its view."""
+ROWS = {
+    "shortener": ("ShortenerProject", "links@1#link#default#demo123"),
+    "analytics": ("AnalyticsProject", "sites@1#site#ybyjd228c7vn"),
+}
+"""Which row that is, and a function that knows its table."""
 
 
 def _module(sample: Path) -> str:
@@ -80,12 +112,13 @@ def _invoke(stack: Stack, sample: Path) -> Any:
     return stack.invoke(function, json.loads(sample.read_text()))
 
 
-def _version_of_the_row(stack: Stack) -> int:
-    table = stack.functions["ShortenerProject"].env["VIEWS_TABLE"]
+def _version_of_the_row(stack: Stack, capability: str) -> int:
+    function, key = ROWS[capability]
+    table = stack.functions[function].env["VIEWS_TABLE"]
     [row] = [
         item
         for item in stack.client("dynamodb").scan(TableName=table)["Items"]
-        if item["pk"]["S"] == "links@1#link#default#demo123"
+        if item["pk"]["S"] == key
     ]
     return int(row["v"]["N"])
 
@@ -100,8 +133,9 @@ def test_a_sample_is_answered(sample: Path) -> None:
         answer = _invoke(stack, sample)
 
         assert (answer["statusCode"] if isinstance(expected, int) else answer) == expected
-        if sample.stem in ROWS:
-            assert _version_of_the_row(stack) == ROWS[sample.stem]
+        if sample.stem in PROJECTED:
+            version = _version_of_the_row(stack, sample.parent.name)
+            assert version == PROJECTED[sample.stem]
 
 
 def test_a_deduped_sample_repeats_as_the_link_it_made(stack: Stack) -> None:
@@ -111,10 +145,16 @@ def test_a_deduped_sample_repeats_as_the_link_it_made(stack: Stack) -> None:
     assert again["body"] == first["body"]
 
 
-def test_the_sampled_records_are_the_commits_that_the_samples_make(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("capability", "names"),
+    [("shortener", ("create.alias", "edit.patch")), ("analytics", ("sites.create", "sites.edit"))],
+)
+def test_the_sampled_records_are_the_commits_that_the_samples_make(
+    stack: Stack, capability: str, names: tuple[str, ...]
+) -> None:
     """But for the times and the commit ids, which are each run's own."""
-    folder = ROOT / "events/shortener"
-    for name in ("create.alias", "edit.patch"):
+    folder = ROOT / "events" / capability
+    for name in names:
         _invoke(stack, folder / f"{name}.json")
     sampled = json.loads((folder / "project.stream.json").read_text())["Records"]
 

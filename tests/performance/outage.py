@@ -43,6 +43,7 @@ ENV = {
     "COUNTERS_TABLE": "outage-counters",
     "PUBLIC_URL": "https://sho.rt",
     "CLICKS_QUEUE_URL": "http://127.0.0.1/000000000000/clicks",
+    "SECRET_ARN": "outage-secret",
 }
 
 Mode = Literal["healthy", "hangs", "answers 500"]

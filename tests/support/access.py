@@ -23,6 +23,14 @@ MEMBERS = {
 }
 """A transaction's member to the action it needs."""
 
+OBJECT_ACTIONS = {
+    "HeadObject": "GetObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+}
+"""An operation on an object to the action it needs, where that has another name."""
+
 
 def granted(templates: Iterable[Template], function: str) -> set[Access]:
     """What a function's policies allow, conditions of the template applied."""
@@ -51,6 +59,8 @@ def accesses(
             found = iter([(operation.removesuffix("Batch"), params.get("QueueUrl", "*"))])
         case "secretsmanager":
             found = iter([(operation, params.get("SecretId", "*"))])
+        case "s3":
+            found = _s3(operation, params)
         case _:
             found = iter([(operation, "*")])
     return frozenset(
@@ -69,6 +79,23 @@ def _dynamodb(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[str, 
     else:
         index = params.get("IndexName")
         yield operation, params.get("TableName", "*") + (f"/index/{index}" if index else "")
+
+
+def _s3(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    bucket = params["Bucket"]
+    match operation:
+        case "ListObjectsV2":
+            yield "ListBucket", bucket
+        case "DeleteObjects":
+            for key in params["Keys"]:
+                yield "DeleteObject", _folder(bucket, key)
+        case _:
+            yield OBJECT_ACTIONS.get(operation, operation), _folder(bucket, params["Key"])
+
+
+def _folder(bucket: str, key: str) -> str:
+    """Objects of one kind: policies name the folders of a bucket's root."""
+    return f"{bucket}/{key.partition('/')[0]}/*"
 
 
 def _logical(resource: str, names: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ how; a deviation that is not named fails, and so does a name for one that is gon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
@@ -23,10 +24,11 @@ KB = 1024
 
 
 class Backend(Protocol):
-    """A stand-in for AWS. `dynamodb` and `sqs` are botocore clients of it."""
+    """A stand-in for AWS. `dynamodb`, `sqs` and `s3` are botocore clients of it."""
 
     dynamodb: Any
     sqs: Any
+    s3: Any
 
     def records(self, table: str) -> Sequence[Any]:
         """The records of a table's stream since the last look, in order."""
@@ -849,8 +851,148 @@ def batches_up_to_1_mib(backend: Backend) -> None:
     )
 
 
+# ---- S3: objects --------------------------------------------------------------------------------
+
+
+def make_bucket(backend: Backend) -> str:
+    """A bucket of its own."""
+    name = f"conformance-{next(_numbers)}"
+    backend.s3.create_bucket(Bucket=name)
+    return name
+
+
+def content(backend: Backend, bucket: str, key: str) -> bytes:
+    """What an object holds."""
+    with closing(backend.s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
+        read: bytes = body.read()
+    return read
+
+
+@behaviour("S3: objects")
+def objects_come_back_as_they_were_put(backend: Backend) -> None:
+    """An object's bytes and metadata come back as they were put; a second put replaces the
+    first."""
+    bucket = make_bucket(backend)
+    for body in (b"one", b"\x1f\x8b\x00two"):
+        backend.s3.put_object(Bucket=bucket, Key="a/b=c.gz", Body=body, Metadata={"revision": "7"})
+    assert content(backend, bucket, "a/b=c.gz") == b"\x1f\x8b\x00two"
+    answer = backend.s3.get_object(Bucket=bucket, Key="a/b=c.gz")
+    answer["Body"].close()
+    assert answer["Metadata"] == {"revision": "7"}
+
+
+@behaviour("S3: objects")
+def objects_that_are_not_there(backend: Backend) -> None:
+    """To read an object that is not there is NoSuchKey."""
+    bucket = make_bucket(backend)
+    refused("NoSuchKey", backend.s3.get_object, Bucket=bucket, Key="nothing")
+
+
+@behaviour("S3: objects")
+def objects_put_if_there_is_none(backend: Backend) -> None:
+    """`If-None-Match: *` refuses with PreconditionFailed what is there already."""
+    bucket = make_bucket(backend)
+    backend.s3.put_object(Bucket=bucket, Key="k", Body=b"first", IfNoneMatch="*")
+    refused(
+        "PreconditionFailed",
+        backend.s3.put_object,
+        Bucket=bucket,
+        Key="k",
+        Body=b"second",
+        IfNoneMatch="*",
+    )
+    assert content(backend, bucket, "k") == b"first"
+
+
+@behaviour("S3: objects")
+def objects_put_over_what_was_read(backend: Backend) -> None:
+    """`If-Match` puts over the object of that entity tag alone: another is PreconditionFailed, none
+    is NoSuchKey."""
+    bucket = make_bucket(backend)
+    put = backend.s3.put_object
+    first = put(Bucket=bucket, Key="k", Body=b"first")["ETag"]
+    read = backend.s3.get_object(Bucket=bucket, Key="k")
+    read["Body"].close()
+    assert read["ETag"] == first
+    put(Bucket=bucket, Key="k", Body=b"second", IfMatch=first)
+    refused("PreconditionFailed", put, Bucket=bucket, Key="k", Body=b"third", IfMatch=first)
+    assert content(backend, bucket, "k") == b"second"
+    refused("NoSuchKey", put, Bucket=bucket, Key="other", Body=b"x", IfMatch=first)
+
+
+@behaviour("S3: objects")
+def the_same_content_has_the_same_tag(backend: Backend) -> None:
+    """The entity tag of an object that is put at once and encrypted by S3's own keys is that of its
+    content, whatever its metadata."""
+    bucket = make_bucket(backend)
+    tags = {
+        backend.s3.put_object(Bucket=bucket, Key=key, Body=b"same", Metadata={"of": key})["ETag"]
+        for key in ("a", "b")
+    }
+    assert len(tags) == 1
+
+
+@behaviour("S3: objects")
+def keys_are_listed_in_order_and_pages(backend: Backend) -> None:
+    """ListObjectsV2 lists keys in the order of their bytes, after `StartAfter`, page by page."""
+    bucket = make_bucket(backend)
+    for key in ("raw/b", "raw/a", "raw/c", "other", "raw/a/1"):
+        backend.s3.put_object(Bucket=bucket, Key=key, Body=b"")
+
+    def listed(**more: Any) -> list[list[str]]:
+        pages, page = [], dict(more)
+        while True:
+            answer = backend.s3.list_objects_v2(Bucket=bucket, Prefix="raw/", **page)
+            pages.append([each["Key"] for each in answer.get("Contents", [])])
+            if not answer["IsTruncated"]:
+                return pages
+            page = {**more, "ContinuationToken": answer["NextContinuationToken"]}
+
+    assert listed() == [["raw/a", "raw/a/1", "raw/b", "raw/c"]]
+    assert listed(MaxKeys=3) == [["raw/a", "raw/a/1", "raw/b"], ["raw/c"]]
+    assert listed(StartAfter="raw/a/1") == [["raw/b", "raw/c"]]
+
+
+@behaviour("S3: objects")
+def folders_are_listed_once(backend: Backend) -> None:
+    """With a delimiter, ListObjectsV2 rolls keys up into common prefixes, each of which counts as
+    one; `StartAfter` passes over those before it."""
+    bucket = make_bucket(backend)
+    for key in ("s/a/1", "s/a/2", "s/b/1", "s/c/1", "s/top"):
+        backend.s3.put_object(Bucket=bucket, Key=key, Body=b"")
+
+    def folders(**more: Any) -> list[str]:
+        answer = backend.s3.list_objects_v2(Bucket=bucket, Prefix="s/", Delimiter="/", **more)
+        return [each["Prefix"] for each in answer.get("CommonPrefixes", [])]
+
+    assert folders() == ["s/a/", "s/b/", "s/c/"]
+    assert folders(MaxKeys=2) == ["s/a/", "s/b/"]
+    assert folders(StartAfter="s/a0") == ["s/b/", "s/c/"]
+
+
+@behaviour("S3: objects")
+def deletions_of_what_is_not_there_succeed(backend: Backend) -> None:
+    """DeleteObjects names no key as an error that is not there."""
+    bucket = make_bucket(backend)
+    for key in ("a", "b"):
+        backend.s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    named = {"Objects": [{"Key": "a"}, {"Key": "never"}], "Quiet": True}
+    assert "Errors" not in backend.s3.delete_objects(Bucket=bucket, Delete=named)
+    left = backend.s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert [each["Key"] for each in left] == ["b"]
+
+
+@behaviour("S3: objects")
+def deletions_of_up_to_1000(backend: Backend) -> None:
+    """DeleteObjects takes at most 1,000 keys."""
+    bucket = make_bucket(backend)
+    many = {"Objects": [{"Key": str(number)} for number in range(1001)]}
+    refused("MalformedXML", backend.s3.delete_objects, Bucket=bucket, Delete=many)
+
+
 DEVIATIONS: dict[tuple[str, str], str] = {
     ("ministack", "delays-up-to-900-seconds"): "takes 901",
+    ("moto", "deletions-of-up-to-1000"): "takes 1,001",
     ("moto", "placeholders-must-be-used"): "takes it",
     ("moto", "placeholders-must-be-defined"): "raises KeyError",
     ("moto", "index-keys-have-their-type"): "takes it",
@@ -872,7 +1014,7 @@ def page() -> str:
     lines = [
         "# Conformance",
         "",
-        "What AWS documents of DynamoDB and SQS, as far as Millrace leans on it, and what the",
+        "What AWS documents of DynamoDB, SQS and S3, as far as Millrace leans on it, and what the",
         "backends of the tests make of it: the simulator's cloud in memory, moto, and MiniStack.",
         "Written by `python -m tests.support.conformance` from the suite that runs over all three;",
         "a deviation that is not named here fails the tests, and so does a name for one that is",

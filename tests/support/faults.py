@@ -19,7 +19,7 @@ from tests.support.wire import Call, Send
 
 Effect = Callable[[Call, Send], AWSResponse]
 
-THROTTLES = {"dynamodb": "ProvisionedThroughputExceededException"}
+THROTTLES = {"dynamodb": "ProvisionedThroughputExceededException", "s3": "SlowDown"}
 """What a service says when it is asked too much, where that is not ThrottlingException."""
 
 
@@ -132,7 +132,13 @@ def _crash_after(call: Call, send: Send) -> AWSResponse:
 
 
 def _refuse(code: str, status: int = 400) -> Effect:
-    return lambda call, send: _answer(call, status, {"__type": f"#{code}", "message": code})
+    def refuse(call: Call, send: Send) -> AWSResponse:
+        if call.service == "s3":
+            text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+            return AWSResponse(call.url, status, {}, _Body(text.encode()))
+        return _answer(call, status, {"__type": f"#{code}", "message": code})
+
+    return refuse
 
 
 def _conflict(call: Call, send: Send) -> AWSResponse:

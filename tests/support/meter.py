@@ -25,11 +25,23 @@ DOLLARS_PER_MILLION: Mapping[str, float] = {
     "sqs": 0.40,
     "sns": 0.50,
     "secretsmanager": 5.00,
+    "s3:write": 5.00,
+    "s3:read": 0.40,
 }
 """us-east-1, on demand; AWS price lists of each service, November 2026."""
 
 SQS_REQUEST = 64 * 1024
 """Bytes of payload that SQS bills as one request (Amazon SQS pricing)."""
+S3_REQUESTS = {
+    "PutObject": "s3:write",
+    "ListObjectsV2": "s3:write",
+    "CreateMultipartUpload": "s3:write",
+    "UploadPart": "s3:write",
+    "CompleteMultipartUpload": "s3:write",
+    "GetObject": "s3:read",
+    "HeadObject": "s3:read",
+}
+"""What S3 bills a request as (Amazon S3 pricing); deletions cost nothing."""
 
 
 @dataclass
@@ -67,8 +79,12 @@ class Bill:
         """Billed requests: "http" and "lambda", and what went to services other than DynamoDB."""
         counted = Counter(self.edge_requests)
         for call in self.calls:
-            if call.reached and call.service != "dynamodb":
+            if not call.reached or call.service == "dynamodb":
+                continue
+            if call.service != "s3":
                 counted[call.service] += _billed_requests(call)
+            elif call.operation in S3_REQUESTS:
+                counted[S3_REQUESTS[call.operation]] += 1
         return counted
 
     def dollars_per_million(self, *kinds: str) -> float:

@@ -1,4 +1,4 @@
-"""Makes on moto what a template declares: secrets, queues, tables and their streams."""
+"""Makes on moto what a template declares: secrets, queues, buckets, tables and their streams."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ def make_queues(template: Template) -> Iterator[Named]:
         if "RedrivePolicy" in properties:
             policy = {"RedrivePolicy": json.dumps(properties["RedrivePolicy"])}
             sqs.set_queue_attributes(QueueUrl=template.resolve({"Ref": name}), Attributes=policy)
+
+
+def make_buckets(template: Template) -> Iterator[Named]:
+    """Makes buckets."""
+    s3 = bare_client("s3")
+    for name in template.names("AWS::S3::Bucket"):
+        s3.create_bucket(Bucket=template.physical(name))
+        yield template.physical(name), name
 
 
 def make_tables(template: Template) -> Iterator[Named]:

@@ -37,7 +37,13 @@ from tests.support.http_api import (
     response_of,
 )
 from tests.support.meter import Meter
-from tests.support.provision import make_queues, make_secrets, make_tables, streams_of
+from tests.support.provision import (
+    make_buckets,
+    make_queues,
+    make_secrets,
+    make_tables,
+    streams_of,
+)
 from tests.support.table_stream import Record
 from tests.support.template import Template
 from tests.support.wire import Wire, bare_client
@@ -123,7 +129,7 @@ class Stack:
         self._names = {
             physical: logical
             for template in self._templates
-            for make in (make_secrets, make_queues, make_tables)
+            for make in (make_secrets, make_queues, make_buckets, make_tables)
             for physical, logical in make(template)
         }
         self._streams = [stream for each in self._templates for stream in streams_of(each)]

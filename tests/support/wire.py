@@ -7,18 +7,20 @@ takes moto's place on each client and asks moto itself, at the end of the chain.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import unescape
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from moto.core.models import botocore_stubber
 
-from functions.edge.clients import CONFIG
+from functions.edge.clients import CONFIG, OWN
 from tests.support.access import Access, accesses
 from tests.support.interleave import pause
 
@@ -49,6 +51,9 @@ class Call:
         return f"{self.service}:{self.operation}"
 
 
+_KEYS = re.compile("<Key>(.*?)</Key>")
+_CODE = re.compile("<Code>(.*?)</Code>")
+
 Send = Callable[[], AWSResponse]
 Layer = Callable[[Call, Send], AWSResponse]
 
@@ -77,7 +82,7 @@ class Wire:
         return client
 
     def _send(self, function: str, service: str, operation: str, request: Any) -> AWSResponse:
-        params = _parameters(request.body)
+        params = _s3_parameters(request) if service == "s3" else _parameters(request.body)
         needed = accesses(service, operation, params, self._names)
         # Before the call takes its number, so that `order` is the order of arrival.
         pause()
@@ -104,7 +109,8 @@ def bare_client(service: str) -> Any:
 
 def _make_client(service: str) -> Any:
     # With account ids in host names, moto knows no dynamodbstreams and answers 404.
-    config = CONFIG.merge(Config(account_id_endpoint_mode="disabled"))
+    own = OWN.get(service, CONFIG)
+    config = own.merge(Config(account_id_endpoint_mode="disabled"))
     return _session().create_client(service, config=config)
 
 
@@ -112,7 +118,12 @@ def error_code(response: AWSResponse) -> str | None:
     """AWS's code for a failed call, None for a successful one."""
     if response.status_code < 300:
         return None
-    return str(json.loads(response.content)["__type"]).rpartition("#")[2]
+    text = response.content.decode()
+    if found := _CODE.search(text):
+        return found[1]
+    if not text:
+        return str(response.status_code)
+    return str(json.loads(text)["__type"]).rpartition("#")[2]
 
 
 @cache
@@ -125,6 +136,17 @@ def _parameters(body: bytes | str | None) -> Mapping[str, Any]:
     if text.startswith("{"):
         return dict(json.loads(text))
     return dict(parse_qsl(text))
+
+
+def _s3_parameters(request: Any) -> Mapping[str, Any]:
+    """A bucket and what is in it, as addresses name them; but for a deletion, whose body does."""
+    address = urlsplit(request.url)
+    # A bucket that is not all lower case, as ours are here, stands in the path.
+    bucket, _, key = unquote(address.path).removeprefix("/").partition("/")
+    params: dict[str, Any] = {"Bucket": bucket, "Key": key, **dict(parse_qsl(address.query))}
+    if address.query == "delete":
+        params["Keys"] = [unescape(found) for found in _KEYS.findall(request.body.decode())]
+    return params
 
 
 def _moto(operation: str, request: Any) -> Send:

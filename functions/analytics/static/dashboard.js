@@ -174,8 +174,9 @@
       if (error.name === "AbortError") throw error;
       throw new Failed(0, "The API cannot be reached.");
     });
+    const token = Login.token();
     let response = await ask();
-    if (response.status === 401 && await Login.renew()) response = await ask();
+    if (response.status === 401 && await Login.renew(token)) response = await ask();
     if (response.status === 401) {
       askForLogin("Log in again, please.");
       throw new DOMException("logged out", "AbortError");
@@ -250,6 +251,7 @@
 
   function complain(error) {
     if (error.name === "AbortError") return;
+    rested();
     $("numbers").hidden = true;
     $("problem").replaceChildren(el("span", {}, error.message), el("button", { class: "primary", onclick: () => sites.length ? show() : begin() }, "Try again"));
     $("problem").hidden = false;
@@ -283,6 +285,8 @@
       el("div", { class: "tile" }, el("p", { class: "name" }, name), el("div", { class: "bone" }))));
   }
 
+  const rested = () => document.querySelector(".overview").removeAttribute("aria-busy");
+
   function overview(view, stats, zone) {
     const measure = MEASURES[view.measure] ? view.measure : "visitors";
     const { totals, compare } = stats, notes = {
@@ -290,7 +294,7 @@
       pageviews: totals.visitors ? `${(totals.pageviews / totals.visitors).toFixed(1)} per visitor` : "",
       events: "page views among them",
     };
-    document.querySelector(".overview").removeAttribute("aria-busy");
+    rested();
     measures(Object.entries(MEASURES).map(([each, name]) => ({
       measure: each, name, total: totals[each], note: notes[each], before: compare && compare.totals[each],
     })), measure);
@@ -453,7 +457,7 @@
     clearTimeout(liveTimer);
     liveSite = site.id;
     if (document.hidden) return;
-    const again = () => { if (liveSite === site.id) liveTimer = setTimeout(() => watch(site), LIVE_MS); };
+    const again = () => { clearTimeout(liveTimer); if (liveSite === site.id) liveTimer = setTimeout(() => watch(site), LIVE_MS); };
     api(`v1/stats/${encodeURIComponent(site.id)}/live`).then((live) => {
       if (liveSite !== site.id) return;
       if (!$("welcome").hidden && live.visitors) show();
@@ -487,7 +491,7 @@
     const [from, to] = range(view, zone);
     try {
       const stats = await api(`v1/links/${encodeURIComponent(view.link)}/stats`, [["from", from], ["to", to], ["domain", view.domain]], { signal });
-      document.querySelector(".overview").removeAttribute("aria-busy");
+      rested();
       const series = stats.by_day.map((day) => ({ ...day, start: `${day.date}T00:00:00Z`, at: Date.parse(day.date) }));
       const chosen = view.measure === "visitors" ? "visitors" : "clicks";
       const columns = { clicks: "Clicks", visitors: "Visitors" }, since = times(zone, "day").full(Date.parse(stats.created_at));
@@ -521,6 +525,7 @@
 
   function welcomeFirst() {
     unwatch();
+    rested();
     const name = el("input", { name: "name", required: true, maxlength: "100", placeholder: "My site" });
     const origin = el("input", { name: "origin", type: "url", required: true, placeholder: "https://example.com" });
     const failure = el("p", { class: "failure", role: "alert" });

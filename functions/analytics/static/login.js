@@ -3,7 +3,7 @@
    what renews it lives in memory alone. */
 const Login = (() => {
   const TOKEN = "millrace.token", PENDING = "millrace.login";
-  let config, token = "", refresh = "", session = "";
+  let config, token = "", refresh = "", session = "", renewing;
 
   /** Something that the person at the keyboard can read. */
   class Refused extends Error {}
@@ -24,9 +24,9 @@ const Login = (() => {
     } catch { return {}; }
   }
 
-  function take(jwt, renewing) {
+  function take(jwt, lasting) {
     token = jwt;
-    refresh = renewing || refresh;
+    refresh = lasting || refresh;
     sessionStorage.setItem(TOKEN, token);
   }
 
@@ -35,8 +35,15 @@ const Login = (() => {
     sessionStorage.removeItem(TOKEN);
   }
 
-  /** A fresh token after the old one was refused; false where somebody must log in again. */
-  async function renew() {
+  /** Whether there is another token than the refused one; false where somebody must log in again.
+   *  All that were refused meanwhile wait for the same one. */
+  async function renew(refused) {
+    if (token && token !== refused) return true;
+    renewing ??= renewed().finally(() => { renewing = undefined; });
+    return renewing;
+  }
+
+  async function renewed() {
     if (!refresh) return false;
     const old = refresh;
     refresh = "";

@@ -1,7 +1,8 @@
 """GET, HEAD and POST /{code}: from a code to where it leads. Public, and little is imported.
 
 One eventually consistent read, none for a link that was read within seconds; one update where its
-clicks are capped; one message for the click. The password form posts to the link itself.
+clicks are capped; one message for the click; and once per container the secret, for the visitors'
+digests. The password form posts to the link itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
-from functions.shortener.clicks import Clicks, message
+from functions.shortener.clicks import Clicks, Visitors, message, opted_out
 from functions.shortener.codes import is_code
 from functions.shortener.decider import Link
 from functions.shortener.hotlinks import Found, HotLinks
@@ -44,6 +45,7 @@ class Settings(NamedTuple):
     counters_table: str
     clicks_queue_url: str
     public_url: str
+    secret_arn: str
     country_header: str = "cloudfront-viewer-country"
 
 
@@ -60,6 +62,7 @@ class Redirects:
         )
         self._quotas = Quotas(client, config.counters_table)
         self._clicks = Clicks(runtime, config.clicks_queue_url)
+        self._visitors = Visitors(runtime, config.secret_arn)
 
     def follow(self, request: Request) -> Answer:
         """GET and HEAD."""
@@ -152,10 +155,16 @@ class Redirects:
         if link.counted:
             agent = request.headers.get("user-agent", "")
             referrer = request.headers.get("referer", "")
-            click = message(found.stream, link, visiting, url, agent, referrer)
+            visitor = self._visitor(request, found, visiting)
+            click = message(found.stream, link, visiting, url, agent, referrer, visitor)
             self._clicks.tell(click, request.log)
         headers = {"location": url, "cache-control": _cache(link, self._now())}
         return Answer(status, headers=headers)
+
+    def _visitor(self, request: Request, found: Found, visiting: Visit) -> str | None:
+        if opted_out(request.headers):
+            return None
+        return self._visitors.digest(found.stream.id, visiting.visitor)
 
     def _throttle(self, request: Request, found: Found) -> None:
         """Counts an attempt at a password. Raises a 429 Problem for one too many."""

@@ -6,13 +6,15 @@ The numbers are those of a made-up shop, the same in every run; NOW is when it i
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import threading
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -83,15 +85,25 @@ class Heard(NamedTuple):
 
 
 class Stub:
-    """The stack at `url`; a context manager. `heard` are the requests so far, `broken` the status
-    that a path answers instead, `html` the pages of a site that uses the snippet."""
+    """The stack at `url`; a context manager.
 
-    def __init__(self) -> None:
+    `heard` are the requests so far, `broken` the status that a path answers instead, `html` the
+    pages of a site that uses the snippet, `tokens` how many tokens there were, of which the newest
+    is valid, `gate` what statistics wait for. Its issuer is a Cognito pool, or any other (`oidc`).
+    """
+
+    def __init__(self, *, oidc: bool = False) -> None:
+        self.changed = threading.Condition()
+        self.tokens = 1
+        self.challenge = ""
+        self.gate = threading.Event()
+        self.gate.set()
         self.heard: list[Heard] = []
         self.broken: dict[str, int] = {}
         self.html: dict[str, str] = {}
         self.live = 23
-        self.issuer = "https://cognito-idp.eu-central-1.amazonaws.com/pool"
+        self.share = 1.0
+        self.sites = list(SITES)
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -108,6 +120,8 @@ class Stub:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        pool = "https://cognito-idp.eu-central-1.amazonaws.com/pool"
+        self.issuer = f"{self.url}/oidc" if oidc else pool
 
     def __enter__(self) -> Self:
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
@@ -118,6 +132,11 @@ class Stub:
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+
+    def until(self, holds: Callable[[], bool], seconds: float = 10) -> None:
+        """Waits for something that requests bring about."""
+        with self.changed:
+            assert self.changed.wait_for(holds, seconds), [each.path for each in self.heard]
 
     def of(self, path: str) -> list[Heard]:
         """The requests to one path."""
@@ -135,7 +154,9 @@ class Stub:
         headers = {name.lower(): value for name, value in http.headers.items()}
         body = http.rfile.read(length).decode()
         heard = Heard(http.command, unquote(parts.path), parse_qs(parts.query), headers, body)
-        self.heard.append(heard)
+        with self.changed:
+            self.heard.append(heard)
+            self.changed.notify_all()
         status, answered, content = self._respond(heard)
         http.send_response(status)
         for name, value in answered.items():
@@ -149,6 +170,8 @@ class Stub:
             return 200, {"content-type": page.HTML}, self.html[heard.path].encode()
         if heard.path.startswith("/static/"):
             return self._file(heard)
+        if heard.path.startswith("/oidc/"):
+            return self._oidc(heard)
         if heard.path == "/v1/track":
             origin = {"access-control-allow-origin": heard.headers.get("origin", "*")}
             return self.broken.get(heard.path, 202), origin, b"{}"
@@ -171,10 +194,37 @@ class Stub:
         answer = page.build(runtime)(event, None)
         return answer["statusCode"], answer["headers"], answer.get("body", "").encode()
 
+    def _oidc(self, heard: Heard) -> tuple[int, dict[str, str], bytes]:
+        """An issuer that logs everybody in, and holds them to PKCE (RFC 7636, 4.6)."""
+        body = parse_qs(heard.body)
+        match heard.path.removeprefix("/oidc/"):
+            case ".well-known/openid-configuration":
+                ends = {name: f"{self.issuer}/{name}" for name in ("authorize", "token")}
+                data = {
+                    f"{name.replace('ize', 'ization')}_endpoint": at for name, at in ends.items()
+                }
+            case "authorize":
+                asked = {name: each[0] for name, each in heard.query.items()}
+                assert (asked["client_id"], asked["response_type"]) == ("client", "code")
+                assert asked["code_challenge_method"] == "S256"
+                self.challenge = asked["code_challenge"]
+                back = urlencode({"code": "once", "state": asked["state"]})
+                return 302, {"location": f"{asked['redirect_uri']}?{back}"}, b""
+            case _:
+                digest = hashlib.sha256(body["code_verifier"][0].encode()).digest()
+                assert base64.urlsafe_b64encode(digest).decode().rstrip("=") == self.challenge
+                data = {"access_token": "opaque", "id_token": self.token}
+        return 200, {"content-type": "application/json"}, json.dumps(data).encode()
+
+    @property
+    def token(self) -> str:
+        """The only token that opens the stub."""
+        return _token(self.tokens)
+
     def _api(self, heard: Heard) -> tuple[int, Any]:
         if heard.path == "/idp":
-            return _cognito(json.loads(heard.body), heard.headers["x-amz-target"])
-        if heard.headers.get("authorization") != f"Bearer {token()}":
+            return _cognito(json.loads(heard.body), heard.headers["x-amz-target"], self.token)
+        if heard.headers.get("authorization") != f"Bearer {self.token}":
             return 401, {"message": "Unauthorized"}
         if status := self.broken.get(heard.path):
             return status, {"title": "Broken", "detail": "The API is having a bad day."}
@@ -186,12 +236,11 @@ class Stub:
             case ["v1", "stats", site, "live"]:
                 return 200, _live(self.live if site == SITE else 0)
             case ["v1", "stats", site]:
-                return _stats(site, {name: each for name, each in heard.query.items()})
+                self.gate.wait(60)
+                return _stats(heard.query, 0 if site == EMPTY_SITE else self.share)
             case ["v1", "links", "launch", "stats"]:
                 return 200, _link(heard.query)
         return 404, {"title": "Not Found", "detail": "There is no such thing."}
-
-    sites: list[dict[str, Any]]
 
 
 def _nobody(*_: Any) -> Any:
@@ -213,24 +262,25 @@ def _site(site: str, name: str) -> dict[str, Any]:
     }
 
 
-Stub.sites = [_site(SITE, "acme.dev"), _site(EMPTY_SITE, "new.example")]
+SITES = [_site(SITE, "acme.dev"), _site(EMPTY_SITE, "new.example")]
 
 
-def token() -> str:
-    """The only token that opens the stub."""
+def _token(number: int) -> str:
 
     def part(data: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
 
-    return f"{part({'alg': 'none'})}.{part({'aud': 'client', 'exp': 4102444800})}.x"
+    return f"{part({'alg': 'none'})}.{part({'aud': 'client', 'exp': 4102444800})}.{number}"
 
 
-def _cognito(body: dict[str, Any], target: str) -> tuple[int, Any]:
-    tokens = {"IdToken": token(), "RefreshToken": "again"}
+def _cognito(body: dict[str, Any], target: str, token: str) -> tuple[int, Any]:
+    tokens = {"IdToken": token, "RefreshToken": "again"}
     if target.endswith("RespondToAuthChallenge"):
         assert body["Session"] == "first"
         return 200, {"AuthenticationResult": tokens}
     asked = body["AuthParameters"]
+    if asked.get("REFRESH_TOKEN") == "again":
+        return 200, {"AuthenticationResult": {"IdToken": token}}
     if asked.get("PASSWORD") == "temporary":
         return 200, {"ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "first"}
     if asked.get("PASSWORD") != PASSWORD:
@@ -250,12 +300,15 @@ def _cell(at: datetime) -> dict[str, int]:
     week = (1, 1.06, 1.04, 1, 0.92, 0.55, 0.6)[local.weekday()]
     growth = 1 + 0.012 * (local.date() - date(2026, 10, 20)).days
     shared = 1 + 1.5 * math.exp(-abs((local.date() - date(2026, 11, 9)).days) * 1.1)
-    visitors = 62 * asleep * week * max(growth, 0.35) * shared * (0.9 + 0.2 * _noise(at.isoformat()))
+    visitors = (
+        62 * asleep * week * max(growth, 0.35) * shared * (0.9 + 0.2 * _noise(at.isoformat()))
+    )
     if at > NOW:
         visitors = 0
-    pageviews = visitors * (2.1 + 0.3 * _noise(local.hour))
+    weeks = (local.date() - date(2026, 10, 20)).days / 7
+    pageviews = visitors * (2.1 + 0.06 * weeks + 0.3 * _noise(local.hour))
     return {
-        "events": round(pageviews * 1.09),
+        "events": round(pageviews * (1.12 - 0.006 * weeks)),
         "pageviews": round(pageviews),
         "visitors": round(visitors),
     }
@@ -302,18 +355,17 @@ def _totals(series: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
-def _stats(site: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+def _stats(query: dict[str, list[str]], share: float) -> tuple[int, Any]:
     first, last = (date.fromisoformat(_first(query, name)) for name in ("from", "to"))
     filters = [filter.partition(":")[0] for filter in query.get("filter", [])]
     by, interval = _first(query, "by"), _first(query, "interval", "day")
     if not declared([*filters, *([by] if by and by not in filters else [])]):
         reason = "page and country, page and device, country and device are counted together"
         return 422, {"errors": [{"field": "filter", "reason": reason}]}
-    share = 0.0 if site == EMPTY_SITE else 0.22 ** len(filters)
+    share *= 0.22 ** len(filters)
     series = _series(first, last, interval, share)
     totals = _totals(series)
     answer: dict[str, Any] = {
-        "site": site,
         "from": first.isoformat(),
         "to": last.isoformat(),
         "interval": interval,
@@ -325,7 +377,9 @@ def _stats(site: str, query: dict[str, list[str]]) -> tuple[int, Any]:
     if by:
         answer["top"] = _top(by, totals, int(_first(query, "limit", "10")))
     if _first(query, "compare"):
-        back = timedelta(days=(last - first).days + 1 if _first(query, "compare") != "year" else 365)
+        back = timedelta(
+            days=(last - first).days + 1 if _first(query, "compare") != "year" else 365
+        )
         before = _series(first - back, last - back, interval, share)
         answer["compare"] = {
             "from": (first - back).isoformat(),
@@ -343,7 +397,7 @@ def declared(rollups: list[str]) -> bool:
 
 def _top(by: str, totals: dict[str, int], limit: int) -> dict[str, Any]:
     rows = [
-        {"value": value, **{name: round(number * part) for name, number in totals.items()}}
+        {"value": value, **{name: _part(part, value, name, all) for name, all in totals.items()}}
         for value, part in TOP.get(by, [])
     ]
     shown = [row for row in rows if row["visitors"]][:limit]
@@ -351,6 +405,11 @@ def _top(by: str, totals: dict[str, int], limit: int) -> dict[str, Any]:
         name: totals[name] - sum(row[name] for row in shown) for name in ("events", "pageviews")
     }
     return {"by": by, "rows": shown, "other": other}
+
+
+def _part(part: float, value: str, name: str, all: int) -> int:
+    read = 1 if name == "visitors" or part == 1 else 0.75 + 0.3 * _noise(value)
+    return round(all * part * read)
 
 
 def _live(visitors: int) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""A fact whose record the stream lost is found by the sweep over the ledger."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from functions.analytics.catching import Catcher
+from functions.analytics.definitions import Definitions
+from functions.analytics.facts import Fact
+from functions.analytics.folding import Folder, Work
+from functions.analytics.hours import Hours
+from functions.analytics.ledger import ExactLedger
+from functions.kernel.dynamo import DynamoStore
+from functions.kernel.sweep import Swept
+from functions.kernel.views import ViewTable
+from tests.integration.analytics.counting import (
+    expected_rows,
+    expected_tops,
+    keep,
+    records,
+    rows,
+    site,
+    tops,
+    traffic,
+)
+from tests.support.cloud.replacing_moto import dynamodb_in_memory
+from tests.support.handlers import ROOT
+from tests.support.pump import Stack
+
+HOUR = 3_600_000
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
+        yield stack
+
+
+class Sweeper:
+    """The sweep, as a function would run it."""
+
+    def __init__(self, stack: Stack, page: int) -> None:
+        fold, views = (stack.functions[name].env for name in ("AnalyticsFold", "AnalyticsStats"))
+        client, now = stack.client("dynamodb"), stack.clock.now
+        define = Definitions(DynamoStore(client, fold["EVENTS_TABLE"]), now).of
+        sqs, url = stack.client("sqs"), fold["HOURS_QUEUE_URL"]
+        hours = Hours(client, fold["ROLLUPS_TABLE"], sqs, url)
+        ledger = ExactLedger(client, fold["FACTS_TABLE"])
+        self.folder = Folder(ledger.read, define, hours, now)
+        self.catcher = Catcher(client, fold["FACTS_TABLE"], define, hours, self.folder, now)
+        self.marks = ViewTable(client, views["VIEWS_TABLE"])
+        self.rung: list[Work] = []
+        slice_of = self.catcher.slice
+        self.catcher.slice = lambda position: slice_of(position, page)  # type: ignore[assignment, misc]
+
+    def run(self, *, once: bool = False) -> Swept:
+        def ring(work: Work) -> None:
+            self.rung.append(work)
+            self.folder.fold(work)
+
+        return self.catcher.sweep(self.marks, ring, lambda: not once)
+
+
+def lost(chance: random.Random, facts: list[Fact]) -> list[Fact]:
+    """Most of the facts: those whose records arrive."""
+    return [fact for fact in facts if chance.random() < 0.6]
+
+
+@pytest.mark.parametrize("page", [7, 1000])
+def test_what_the_stream_lost_is_found_in_slices_of_any_size(stack: Stack, page: int) -> None:
+    chance, defined = random.Random(page), site(stack)
+    facts = keep(stack, traffic(chance, 40, stack.clock.now() - HOUR, 12 * 60_000), defined)
+    stack.stream_records()
+    stack.invoke("AnalyticsFold", records(lost(chance, facts)[:5], defined))
+    stack.drain()
+    assert rows(stack) != expected_rows(facts, defined)
+    sweeper = Sweeper(stack, page)
+    assert sweeper.run().complete
+    stack.drain()
+    assert rows(stack) == expected_rows(facts, defined)
+    assert tops(stack) == expected_tops(facts, defined)
+    sweeper.rung.clear()
+    assert sweeper.run().rung == 0
+    assert sweeper.rung == []
+
+
+def test_a_run_goes_on_where_the_last_one_stopped(stack: Stack) -> None:
+    chance, defined = random.Random(1), site(stack)
+    facts = keep(stack, traffic(chance, 30, stack.clock.now() - HOUR, 30 * 60_000), defined)
+    stack.stream_records()
+    runs = 0
+    while not Sweeper(stack, 9).run(once=True).complete:
+        runs += 1
+    stack.drain()
+    assert 2 <= runs <= 30
+    assert rows(stack) == expected_rows(facts, defined)
+
+
+def test_hours_whose_segments_may_be_gone_are_left_alone(stack: Stack) -> None:
+    chance, defined = random.Random(1), site(stack)
+    keep(stack, traffic(chance, 5, stack.clock.now() - 3 * 24 * HOUR, HOUR), defined)
+    stack.stream_records()
+    assert Sweeper(stack, 1000).run().rung == 0

@@ -1,0 +1,16 @@
+"""How long a hurried client may hold a visitor up."""
+
+from __future__ import annotations
+
+import pytest
+
+from functions.edge.clients import client
+
+
+@pytest.mark.parametrize(
+    ("service", "most"), [("dynamodb", 2.0), ("sqs", 0.5), ("secretsmanager", 0.5)]
+)
+def test_a_hurried_client_gives_up_in_time(service: str, most: float) -> None:
+    config = client(service, hurried=True).meta.config
+    attempts = config.retries["total_max_attempts"]
+    assert attempts * (config.connect_timeout + config.read_timeout) <= most
