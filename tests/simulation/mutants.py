@@ -23,14 +23,16 @@ from tests.support.handlers import ROOT
 
 @dataclass(frozen=True)
 class Mutant:
-    """One text replaced by another in one file, and what that breaks. The file is under functions/,
-    or under tests/ if its name begins so: the tally's rules are the simulation's own."""
+    """One text replaced by another in one file, and what that breaks, in which world. The file is
+    under functions/, or under tests/ if its name begins so: the tally's rules are the simulation's
+    own."""
 
     name: str
     file: str
     old: str
     new: str
     why: str
+    world: str = "shortener"
 
     @property
     def path(self) -> str:
@@ -60,7 +62,7 @@ def judge(mutant: Mutant, seeds: int) -> Verdict:
         command = [sys.executable, "-m", "tests.simulation", "--until-violation"]
         environment = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "PYTHONSAFEPATH": "1"}
         done = subprocess.run(
-            [*command, "--seeds", str(seeds)],
+            [*command, "--seeds", str(seeds), "--world", mutant.world],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -496,9 +498,9 @@ MUTANTS = (
     ),
     Mutant(
         "history starts again on each page",
-        "shortener/schemas.py",
-        'if item["version"] > seen]',
-        'if item["version"] >= seen]',
+        "edge/history.py",
+        'if item["version"] > seen\n',
+        'if item["version"] >= seen\n',
         "pages of a history overlap",
     ),
     Mutant(
@@ -614,7 +616,7 @@ MUTANTS = (
     Mutant(
         "lost click not logged",
         "shortener/clicks.py",
-        "            log.add(lost_click=envelope)\n",
+        '            log.add(lost_click={**envelope, "data": kept})\n',
         "",
         "a click that the queue did not take is nowhere",
     ),
@@ -629,7 +631,8 @@ MUTANTS = (
         "        if link.counted:\n"
         '            agent = request.headers.get("user-agent", "")\n'
         '            referrer = request.headers.get("referer", "")\n'
-        "            click = message(found.stream, link, visiting, url, agent, referrer)\n"
+        "            visitor = self._visitor(request, found, visiting)\n"
+        "            click = message(found.stream, link, visiting, url, agent, referrer, visitor)\n"
         "            self._clicks.tell(click, request.log)\n",
         "        link = found.link\n"
         "        url = destination(link, visiting)\n"

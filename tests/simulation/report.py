@@ -36,6 +36,8 @@ def story(result: Result, newest: int = 120) -> str:
 def command(plan: Plan) -> str:
     """The one command that runs this again."""
     parts = ["python -m tests.simulation", f"--seed {plan.seed}"]
+    if plan.world != "shortener":
+        parts.append(f"--world {plan.world}")
     if plan.actors is not None:
         parts.append(f'--actors "{",".join(sorted(plan.actors))}"')
     if plan.faults is not None:

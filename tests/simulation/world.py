@@ -41,6 +41,7 @@ from tests.simulation.history import History
 from tests.simulation.scheduler import Scheduler, Task
 from tests.support.cloud.dynamodb import Change, DynamoDB, Table
 from tests.support.cloud.errors import Refused
+from tests.support.cloud.s3 import S3
 from tests.support.cloud.sdk import fast_client, sdk_client, waits
 from tests.support.cloud.secrets import SecretsManager
 from tests.support.cloud.sqs import SQS, Queue
@@ -63,7 +64,7 @@ CLAIMS = {"custom:tier": "free", "custom:scopes": "shortener:read shortener:writ
 OPERATOR = "Operator"
 """Stands for a function where a tool calls."""
 ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
-THROTTLE_CODES = {"dynamodb": "ProvisionedThroughputExceededException"}
+THROTTLE_CODES = {"dynamodb": "ProvisionedThroughputExceededException", "s3": "SlowDown"}
 
 
 class Service(Protocol):
@@ -151,6 +152,7 @@ class Deployment:
     routes: Sequence[Route]
     tables: Mapping[str, Mapping[str, Any]]
     queues: Mapping[str, tuple[str, Mapping[str, Any]]]
+    buckets: Sequence[str]
     secrets: Mapping[str, str]
     names: Mapping[str, str]
     templates: Sequence[Template]
@@ -165,6 +167,7 @@ def deployment(
     """Reads templates once for all seeds; of the functions `only` those whose names begin so."""
     templates = [each for path in paths for each in Template(path, dict(arguments)).family()]
     tables, queues, secrets, names = {}, {}, {}, {}
+    buckets = []
     for template in templates:
         for name in template.names("AWS::DynamoDB::Table"):
             tables[template.physical(name)] = template.properties(name)
@@ -174,13 +177,16 @@ def deployment(
             arn = template.resolve({"Fn::GetAtt": [name, "Arn"]})
             queues[url] = (arn, template.properties(name))
             names[url] = name
+        for name in template.names("AWS::S3::Bucket"):
+            buckets.append(template.physical(name))
+            names[template.physical(name)] = name
         for name in template.names("AWS::SecretsManager::Secret"):
             secrets[template.resolve({"Ref": name})] = json.dumps({"root": ROOT_KEY})
     every = [each for template in templates for each in functions_of(template)]
     functions = {each.name: each for each in every if each.name.startswith(only)}
     every_route = [route for template in templates for route in routes_of(template)]
     routes = [route for route in every_route if route.function in functions]
-    return Deployment(functions, routes, tables, queues, secrets, names, templates)
+    return Deployment(functions, routes, tables, queues, buckets, secrets, names, templates)
 
 
 def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
@@ -203,7 +209,12 @@ def _sends(function: str) -> tuple[str, ...]:
     return _SENDS.get(function, ("SendMessageBatch",))
 
 
-_WITHIN = {"ConditionCheckItem": ("TransactWriteItems",), "SendMessage": ()}
+_WITHIN = {
+    "ConditionCheckItem": ("TransactWriteItems",),
+    "SendMessage": (),
+    "DeleteObject": ("DeleteObjects",),
+    "ListBucket": ("ListObjectsV2",),
+}
 """What a policy allows, and the only operations in which the functions do it."""
 _SENDS = {
     "ShortenerCreate": ("SendMessage",),
@@ -262,10 +273,12 @@ class World:
         self.dynamodb.stale = self._stale
         self.sqs = SQS(now=lambda: self.scheduler.now / 1000, choose=plan.chance("queues").choice)
         self.sqs.arrived = self.scheduler.rouse
+        self.s3 = S3()
         self.secrets = SecretsManager()
         self._services: Mapping[str, Service] = {
             "dynamodb": self.dynamodb,
             "sqs": self.sqs,
+            "s3": self.s3,
             "secretsmanager": self.secrets,
         }
         self._idle: defaultdict[str, list[Container]] = defaultdict(list)
@@ -284,6 +297,8 @@ class World:
             self.dynamodb.tables[name] = Table.declared(name, properties)
         for url, (arn, properties) in deployed.queues.items():
             self.sqs.queues[url] = Queue.declared(url, arn, properties)
+        for bucket in deployed.buckets:
+            self.s3.buckets[bucket] = {}
         self.secrets.secrets.update(deployed.secrets)
 
     def __enter__(self) -> Self:
@@ -517,6 +532,10 @@ class World:
     ) -> dict[str, Any]:
         self.sleep(0)
         self._check_time(container)
+        if hasattr(body := params.get("Body"), "read"):
+            # From its beginning, as botocore does for each attempt.
+            body.seek(0)
+            params = {**params, "Body": body.read()}
         fault = self._fault(container, service, operation, params)
         what = f"{container.function} {operation} {self._target(params)}"
         container.invocation.calls.append(operation)
@@ -622,9 +641,10 @@ class World:
         return carry_out(params)
 
     def _target(self, params: Mapping[str, Any]) -> str:
-        for name in ("TableName", "QueueUrl"):
+        for name in ("TableName", "QueueUrl", "Bucket"):
             if name in params:
-                return self.deployed.names.get(params[name], params[name])
+                place: str = self.deployed.names.get(params[name], params[name])
+                return f"{place} {params['Key']}" if "Key" in params and name == "Bucket" else place
         return " ".join(self.deployed.names.get(t, t) for t in params.get("RequestItems", ()))
 
     def _watch(self, change: Change) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from functions.analytics import salts
+from functions.analytics.catching import Catcher
 from functions.analytics.decider import (
     DECIDER,
     CreateSite,
@@ -18,15 +18,17 @@ from functions.analytics.decider import (
     stream_id,
 )
 from functions.analytics.definitions import Definitions
-from functions.analytics.events import Terms
-from functions.analytics.folding import Folder, behind
-from functions.analytics.hours import Hours
+from functions.analytics.events import BULK, EXACT, Terms
+from functions.analytics.folding import Folder, Work
+from functions.analytics.hours import Hours, is_kept
 from functions.analytics.ledger import ExactLedger
 from functions.edge.runtime import Runtime
 from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import AlreadyExists, Conflict, Gone
 from functions.kernel.store import load
+from functions.kernel.views import ViewTable
+from tests.simulation.actors import run_schedule
 from tests.simulation.analytics.truth import Truth
 from tests.simulation.world import Crash, World, physical
 
@@ -58,6 +60,7 @@ class Owner:
                 properties=("plan",),
                 pairs=(("page", "country"),),
                 identity=self._chance.choice(("day", "week", "month")),
+                ledger=BULK if place and self._chance.random() < 0.5 else EXACT,
             )
             create = CreateSite(id, OWNER, "Shop", (ORIGIN,), terms, self._world.now)
             runtime = self._world.operator(SITTING)
@@ -122,41 +125,63 @@ class Caretaker:
     def __init__(self, world: World, truth: Truth) -> None:
         self._world = world
         self._truth = truth
+        self._chance = world.plan.chance("caretaker's own")
         names = world.deployed.names
         self._events = physical(names, "AnalyticsEvents")
         self._facts = physical(names, "AnalyticsFacts")
         self._rollups = physical(names, "AnalyticsRollups")
         self._salts = physical(names, "AnalyticsSalts")
+        self._views = physical(names, "AnalyticsViews")
         self._queue = physical(names, "AnalyticsHours")
 
     def tend(self) -> None:
         """One round, until it is done."""
         insist(self._world, self._tend)
+        compact = self._world.deployed.functions["AnalyticsCompact"]
+        for number, schedule in enumerate(compact.schedules):
+            if "retention" not in (schedule.input or "") or self._chance.random() < 0.2:
+                run_schedule(self._world, compact, number)
         self._truth.check_salts()
 
     def _tend(self, runtime: Runtime) -> None:
         client = runtime.client("dynamodb")
-        hours = Hours(client, self._rollups, runtime.client("sqs"), self._queue)
+        hours = self._hours(runtime)
         if hours.resend(runtime.now()):
             self._world.coverage.hit("sweep", "sent again")
         if salts.delete_old(client, self._salts, runtime.now()):
             self._world.coverage.hit("sweep", "salts deleted")
-        store = DynamoStore(client, self._events)
-        define: Callable[[str], Definition | None] = Definitions(store, runtime.now).of
-        folder = Folder(ExactLedger(client, self._facts).read, define, hours, runtime.now)
-        for work in behind(self._counts(client), hours, folder):
+        folder = self._folder(runtime)
+        catcher = Catcher(client, self._facts, self._define(runtime), hours, folder, runtime.now)
+
+        def ring(work: Work) -> None:
             self._world.coverage.hit("sweep", "found behind")
             folder.fold(work)
 
-    def _counts(self, client: Any) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        page: dict[str, Any] = {}
-        while True:
-            answer = client.scan(TableName=self._facts, ConsistentRead=True, **page)
-            counts.update(item["pk"]["S"] for item in answer["Items"] if "f" in item)
-            if "LastEvaluatedKey" not in answer:
-                return counts
-            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        marks = ViewTable(client, self._views, runtime.backoff())
+        while not catcher.sweep(marks, ring, lambda: False).complete:
+            pass
+
+    def rebuild(self) -> None:
+        """Folds every bucket of the hours that the sweep does not look at any more."""
+
+        def work(runtime: Runtime) -> None:
+            folder = self._folder(runtime)
+            for each in folder.plan(sorted({pk for pk, _ in self._truth.facts.values()})):
+                if not is_kept(each.hour, self._truth.define(each.site).phase, runtime.now()):
+                    folder.fold(each)
+
+        insist(self._world, work)
+
+    def _hours(self, runtime: Runtime) -> Hours:
+        sqs = runtime.client("sqs")
+        return Hours(runtime.client("dynamodb"), self._rollups, sqs, self._queue, runtime.backoff())
+
+    def _define(self, runtime: Runtime) -> Callable[[str], Definition | None]:
+        return Definitions(DynamoStore(runtime.client("dynamodb"), self._events), runtime.now).of
+
+    def _folder(self, runtime: Runtime) -> Folder:
+        ledger = ExactLedger(runtime.client("dynamodb"), self._facts)
+        return Folder(ledger.read, self._define(runtime), self._hours(runtime), runtime.now)
 
 
 def insist(world: World, work: Callable[[Runtime], None]) -> None:

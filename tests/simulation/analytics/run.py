@@ -21,11 +21,15 @@ SIMULATED = (
     "AnalyticsClicks",
     "AnalyticsFold",
     "AnalyticsRoll",
+    "AnalyticsGather",
+    "AnalyticsCompact",
 )
 ROUNDS = 3
 """Rounds of the caretaker in the end."""
 STUCK = 400
 """Seconds after which a mark is taken to have lost its message, and a little more."""
+SETTLED = 8000
+"""Seconds after which an hour is compacted, and a little more."""
 
 
 @cache
@@ -101,6 +105,8 @@ class Counting(Course):
 
     def _mend(self) -> None:
         self._redrive()
+        self._caretaker.rebuild()
+        self._world.sleep(SETTLED)
         for _ in range(ROUNDS):
             self._world.sleep(STUCK)
             self._caretaker.tend()
