@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functions.analytics.bulk import batch_of, by_minute, lines, raw_key
 from functions.analytics.decider import Definition
 from functions.analytics.facts import Fact, hour_of, minute_of
-from functions.analytics.hours import Hours, delay, gone_at
+from functions.analytics.hours import Dirty, Hours, delay, gone_at
 from functions.analytics.marks import Marks
 from functions.analytics.objects import Objects
 
@@ -46,4 +46,4 @@ class Batches:
             self._hours.put(site.id, hour, (minute, batch), segment, until, now)
         self._marks.put(site.id, hour)
         most = max(segment.seen for segment in segments.values())
-        self._hours.mark(site.id, hour, delay(most), now)
+        self._hours.mark(Dirty(site.id, hour), delay(most), now)

@@ -20,6 +20,7 @@ from functions.analytics.hours import (
     BATCHES,
     MIN_DELAY,
     Compacted,
+    Dirty,
     Hours,
     gone_at,
 )
@@ -89,7 +90,7 @@ class Compaction:
         if not garbage and not found.raw:
             return False
         # Before anything is deleted: who died before is found by what is left.
-        self._hours.mark(site, hour, MIN_DELAY, self._now())
+        self._hours.mark(Dirty(site, hour), MIN_DELAY, self._now())
         self._hours.drop(site, hour, garbage)
         self._objects.delete(found.raw)
         return True

@@ -154,3 +154,15 @@ def bucket_of(fact: Fact, lanes: Lanes) -> str:
     """The bucket that a fact belongs in."""
     minute = minute_of(fact.at)
     return bucket(fact.site, minute, lane_of(fact.id, lanes_at(lanes, minute)))
+
+
+class Span(NamedTuple):
+    """From `since` until before `until`, epoch milliseconds."""
+
+    since: int
+    until: int
+
+    def hours(self, phase: int) -> range:
+        """Every hour of which some part is in it."""
+        first = hour_of(minute_of(self.since), phase)
+        return range(first, hour_of(minute_of(self.until - 1), phase) + 1)

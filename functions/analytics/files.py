@@ -69,16 +69,12 @@ class File:
             media = FORMATS[export.format].media
             self._s3.put_object(**self._place(export), ContentType=media, Body=content)
             return
-        try:
-            last = [self.add(export, content).tag] if content else []
-            self._complete(export, [*export.parts, *last])
-        except Broken:
-            # It is complete, if the run that completed it died before it could say so.
-            if not self._stands(export):
-                raise
-
-    def _complete(self, export: Export, tags: list[str]) -> None:
-        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+        if self._stands(export):
+            # The run that completed it died before it could say so.
+            return
+        last = [self.add(export, content).tag] if content else []
+        tags = enumerate([*export.parts, *last], 1)
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in tags]
         try:
             self._s3.complete_multipart_upload(
                 **self._place(export), UploadId=export.upload, MultipartUpload={"Parts": parts}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from functions.analytics.decider import Definition
 from functions.analytics.facts import Fact, bucket, hour_of, lanes_at, minutes_of, parts
-from functions.analytics.hours import Bucket, Hours, delay, gone_at, is_old
+from functions.analytics.hours import Bucket, Dirty, Hours, delay, gone_at, is_old
 from functions.analytics.segments import fold
 
 
@@ -58,7 +58,7 @@ class Folder:
         most = max([self._put(site, hour, each, until, now) for each in sorted(buckets)])
         if whole:
             self._hours.set_whole(site, hour, until)
-        return self._hours.mark(site, hour, delay(most), now)
+        return self._hours.mark(Dirty(site, hour), delay(most), now)
 
     def _put(self, site: str, hour: int, place: Bucket, until: int, now: int) -> int:
         segment = fold(self._read(bucket(site, *place)))

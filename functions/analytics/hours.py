@@ -34,6 +34,8 @@ LANES = 16
 STUCK_MS = 5 * MINUTE_MS
 """A mark of that age is taken to have lost its message."""
 MIN_DELAY, MAX_DELAY = 5, 60
+LONGEST_DELAY = 900
+"""Seconds that SQS holds a message back at most (SQS API reference)."""
 PIECE = 350_000
 """Bytes of a segment in one item, which DynamoDB holds to 400 KB."""
 EPOCH_BITS, REVISION_BITS = 60, 40
@@ -63,6 +65,15 @@ class Hour(NamedTuple):
     def segment(self) -> Segment:
         """All of it in one."""
         return merge(self.minutes.values())
+
+
+class Dirty(NamedTuple):
+    """An hour that is to be rolled up: where it is dense and not over, only what is frequent, or
+    the `whole` of it."""
+
+    site: str
+    hour: int
+    whole: bool = False
 
 
 class Compacted(NamedTuple):
@@ -106,6 +117,11 @@ def is_old(hour: int, phase: int, now: int) -> bool:
 def is_kept(hour: int, phase: int, now: int) -> bool:
     """Whether an hour's segments are all there for a day more at least."""
     return _end(hour, phase) + (KEPT_S - DAY_S) * 1000 > now
+
+
+def left(hour: int, phase: int, now: int) -> int:
+    """Seconds until the hour's end, rounded up; none or fewer once it is over."""
+    return -((now - _end(hour, phase)) // 1000)
 
 
 def is_late(hour: int, phase: int, now: int) -> bool:
@@ -302,31 +318,35 @@ class Hours:
 
     # ---- Dirty hours --------------------------------------------------------------------------
 
-    def mark(self, site: str, hour: int, delay: int, now: int) -> bool:
+    def mark(self, dirty: Dirty, delay: int, now: int) -> bool:
         """Marks an hour as dirty, and has it rolled up after `delay` seconds; says if it was not
         marked before. Raises what the queue raises: the mark then waits for `resend`."""
-        item = {**_mark(site, hour), "at": {"N": str(now)}}
+        item = {**_mark(dirty), "at": {"N": str(now + delay * 1000)}}
         try:
             self._client.put_item(
                 TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        self._send(site, hour, delay)
+        self._send(dirty, delay)
         return True
 
-    def unmark(self, site: str, hour: int) -> None:
+    def postpone(self, dirty: Dirty, delay: int) -> None:
+        """Has an hour that is marked rolled up later."""
+        self._send(dirty, delay)
+
+    def unmark(self, dirty: Dirty) -> None:
         """Takes the mark away; to be done before the hour is read."""
-        self._client.delete_item(TableName=self._table, Key=_mark(site, hour))
+        self._client.delete_item(TableName=self._table, Key=_mark(dirty))
 
     def resend(self, now: int) -> int:
-        """Sends each hour again whose mark has stood for STUCK_MS; gives how many."""
+        """Sends each hour again that should have been rolled up STUCK_MS ago; gives how many."""
         stuck = list(self._stuck(now - STUCK_MS))
-        for site, hour in stuck:
-            self._send(site, hour, 0)
+        for dirty in stuck:
+            self._send(dirty, 0)
         return len(stuck)
 
-    def _stuck(self, until: int) -> Iterator[tuple[str, int]]:
+    def _stuck(self, until: int) -> Iterator[Dirty]:
         for lane in range(LANES):
             page: dict[str, Any] = {}
             while True:
@@ -338,14 +358,15 @@ class Hours:
                 )
                 for item in answer["Items"]:
                     if int(item["at"]["N"]) <= until:
-                        site, _, hour = item["sk"]["S"].rpartition("#")
-                        yield site, int(hour)
+                        site, hour, whole = item["sk"]["S"].split("#")
+                        yield Dirty(site, int(hour), bool(int(whole)))
                 if "LastEvaluatedKey" not in answer:
                     break
                 page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _send(self, site: str, hour: int, delay: int) -> None:
-        body = json.dumps({"site": site, "hour": hour})
+    def _send(self, dirty: Dirty, delay: int) -> None:
+        body = json.dumps(dirty._asdict())
+        delay = min(delay, LONGEST_DELAY)
         self._queue.send_message(QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay)
 
 
@@ -353,8 +374,8 @@ def _key(site: str, hour: int, sk: str) -> dict[str, Any]:
     return {"pk": {"S": f"minute#{site}#{hour}"}, "sk": {"S": sk}}
 
 
-def _mark(site: str, hour: int) -> dict[str, Any]:
-    name = f"{site}#{hour}"
+def _mark(dirty: Dirty) -> dict[str, Any]:
+    name = f"{dirty.site}#{dirty.hour}#{int(dirty.whole)}"
     return {"pk": {"S": f"dirty#{crc32(name.encode()) % LANES}"}, "sk": {"S": name}}
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 import functions.analytics
 from functions.analytics import tracking
+from functions.analytics.asking import NewExport, SpanQuery
 from functions.analytics.events import CODEC, Identity, Ledger, What
+from functions.analytics.exports import Format
 from functions.analytics.handlers.page import FILES
 from functions.analytics.schemas import (
     NAME,
@@ -27,6 +29,7 @@ from functions.openapi import (
     ETAG,
     JSON,
     LOCATION,
+    RETRY_AFTER,
     Answer,
     Capability,
     Operation,
@@ -76,6 +79,67 @@ class Site(BaseModel):
     created_at: datetime
     deleted: bool
     version: Annotated[int, Field(ge=1)]
+
+
+class ReachedGoal(Goal):
+    """A goal with its numbers: `conversion` is the share of all visitors."""
+
+    events: int
+    visitors: int
+    conversion: Annotated[float, Field(ge=0, le=1)]
+
+
+class Goals(BaseModel):
+    """A site's goals over a span, which is whole hours, and all its visitors."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    site: str
+    since: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    visitors: int
+    goals: list[ReachedGoal]
+
+
+class TakenStep(Step):
+    """A step with its numbers: `share` is of those who took the first step, `drop` of those who
+    took the one before and not this."""
+
+    visitors: int
+    share: Annotated[float, Field(ge=0, le=1)]
+    drop: Annotated[float, Field(ge=0, le=1)]
+
+
+class TakenFunnel(BaseModel):
+    """How many visitors took a funnel's steps, all within its window and the span."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    site: str
+    since: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    name: Annotated[str, Field(pattern=NAME)]
+    window_seconds: int
+    steps: list[TakenStep]
+
+
+class Export(BaseModel):
+    """A file of events: `url` leads to it until `url_expires_at`, once it is ready."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    id: Annotated[str, Field(pattern=SITE_ID)]
+    status: Literal["pending", "ready", "failed"]
+    since: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    format: Format
+    requested_at: datetime
+    finished_at: datetime | None
+    events: int
+    reason: str | None
+    bytes: int | None
+    url: str | None
+    url_expires_at: datetime | None
 
 
 class SitePage(BaseModel):
@@ -172,6 +236,7 @@ ANALYTICS = Capability(
         "site": {"schema": {"type": "string", "pattern": SITE_ID}},
         "name": {"schema": {"type": "string", "pattern": NAME}},
         "file": {"schema": {"type": "string"}},
+        "export": {"schema": {"type": "string", "pattern": SITE_ID}},
     },
     operations={
         # ---- Sites ----------------------------------------------------------------------------
@@ -297,6 +362,43 @@ ANALYTICS = Capability(
             body=OwnEvents,
             answers={202: Answer("Taken; counted within seconds.", Taken)},
             problems={404: ("not_found",), 415: ("unsupported_encoding",)},
+        ),
+        # ---- Goals, funnels, exports ----------------------------------------------------------
+        "GET /v1/sites/{site}/goals": Operation(
+            id="getGoals",
+            summary="Your site's goals: how often and by how many visitors each was reached.",
+            scope=READ,
+            query=SpanQuery,
+            answers={200: Answer("The goals.", Goals)},
+            problems={404: ("not_found",), 410: ("gone",)},
+        ),
+        "GET /v1/sites/{site}/funnels/{name}": Operation(
+            id="getFunnel",
+            summary="How many visitors took each of a funnel's steps, in their order and within its"
+            " window. A span with too many events to follow is a 422.",
+            scope=READ,
+            query=SpanQuery,
+            answers={200: Answer("The funnel.", TakenFunnel)},
+            problems={404: ("not_found",), 410: ("gone",)},
+        ),
+        "POST /v1/sites/{site}/exports": Operation(
+            id="createExport",
+            summary="Ask for a file of all events of a span of time.",
+            scope=READ,
+            body=NewExport,
+            query=NoQuery,
+            command=True,
+            answers={202: Answer("It is being written.", Export, (LOCATION, RETRY_AFTER))},
+            problems={404: ("not_found",), 409: ("conflict",), 410: ("gone",)},
+        ),
+        "GET /v1/sites/{site}/exports/{export}": Operation(
+            id="getExport",
+            summary="What became of an export. Its file is kept for a week, a URL of it good for a"
+            " quarter of an hour.",
+            scope=READ,
+            query=NoQuery,
+            answers={200: Answer("The export.", Export)},
+            problems={404: ("not_found",), 410: ("gone",)},
         ),
         # ---- Dashboard ------------------------------------------------------------------------
         "GET /static/{file}": Operation(

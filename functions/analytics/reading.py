@@ -24,6 +24,7 @@ from functions.analytics.events import BULK
 from functions.analytics.facts import (
     MINUTE_MS,
     Fact,
+    Span,
     bucket,
     day_of,
     decode,
@@ -37,7 +38,6 @@ from functions.analytics.ledger import ExactLedger
 from functions.analytics.objects import Objects, read
 from functions.analytics.rollups import MACHINE, TOTAL
 from functions.analytics.rows import Rows
-from functions.analytics.spans import Span
 from functions.edge.runtime import Runtime
 from functions.edge.settings import settings
 
@@ -89,6 +89,8 @@ class Reader:
         """The hours to read, with the events that are counted of people, or of `machines` too: one
         query, or two and one for each kind of machine that came."""
         wanted = span.hours(site.phase)
+        if not wanted:
+            return {}
         first, last = day_of(wanted[0]), day_of(wanted[-1])
         values = [TOTAL]
         if machines:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from functions.analytics.decider import Definition
-from functions.analytics.hours import Hours, is_late
-from functions.analytics.rollups import tally
+from functions.analytics.hours import Dirty, Hours, is_late, left
+from functions.analytics.rollups import frequent, tally
 from functions.analytics.rows import Rows
 
 
@@ -25,15 +25,26 @@ class Roller:
         self._rows = rows
         self._now = now
 
-    def roll(self, site: str, hour: int) -> int:
-        """Brings every row up to an hour; gives how many changed. The mark goes first: what comes
-        from then on makes a new one."""
-        defined = self._define(site)
-        self._hours.unmark(site, hour)
+    def roll(self, dirty: Dirty) -> int:
+        """Brings rows up to an hour; gives how many changed. The mark goes first: what comes from
+        then on makes a new one."""
+        defined, now = self._define(dirty.site), self._now()
+        wait = left(dirty.hour, defined.phase, now) if defined else 0
+        if dirty.whole and wait > 0:
+            self._hours.postpone(dirty, wait)
+            return 0
+        self._hours.unmark(dirty)
         if defined is None:
             return 0
-        read = self._hours.read(site, hour)
+        read = self._hours.read(dirty.site, dirty.hour)
         if not read.version:
             return 0
-        late = is_late(hour, defined.phase, self._now())
-        return self._rows.count(defined, hour, read.version, tally(read.segment, defined), late)
+        segment = read.segment
+        tallies = tally(segment, defined)
+        if wait > 0:
+            wanted = frequent(tallies, segment.seen)
+            if len(wanted) < len(tallies):
+                self._hours.mark(dirty._replace(whole=True), wait, now)
+            tallies = wanted
+        late = is_late(dirty.hour, defined.phase, now)
+        return self._rows.count(defined, dirty.hour, read.version, tallies, late)

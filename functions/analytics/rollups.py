@@ -5,7 +5,7 @@ Pure. Facts of machines count in the rollup `machine` alone.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +24,11 @@ BETWEEN = "\t"
 """Stands between the two values of a pair; no value has it."""
 MAX_VALUES = 5000
 """Values of one rollup that an hour keeps apart; the total holds the others."""
+
+DENSE = 1000
+"""For so many facts of an hour that is not over, a value needs an event more; see `frequent`."""
+FEW = 100
+"""Values of a rollup that never wait: goals, countries, devices."""
 
 _UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 _FIELDS = ("name", "page", "link", "referrer", "country", "device", "browser", "os")
@@ -62,6 +67,20 @@ def tally(segment: Segment, site: Definition) -> Tallies:
         for value in values_of(shape, site):
             found[value].add(shape, visitors)
     return _bounded(found)
+
+
+def frequent(tallies: Tallies, seen: int) -> Tallies:
+    """Of what was tallied of so many facts, all but the rare values of long rollups: those with
+    less than one event for every DENSE facts.
+
+    Most values of a dense hour are rare, and a row costs the same for one event as for a thousand.
+    """
+    sizes = Counter(rollup for rollup, _ in tallies)
+    return {
+        value: each
+        for value, each in tallies.items()
+        if each.events >= seen // DENSE or sizes[value[0]] <= FEW
+    }
 
 
 def values_of(shape: Shape, site: Definition) -> Iterator[Value]:

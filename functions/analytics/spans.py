@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 
-from functions.analytics.facts import hour_of, minute_of
+from functions.analytics.facts import Span
 from functions.analytics.zones import zone
 from functions.edge.problem import invalid
 from functions.edge.validation import to_millis
 
+__all__ = ["Span", "span"]
+
 EARLIEST, LATEST = 0, 32_503_680_000_000
 """1970 and 3000."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-class Span(NamedTuple):
-    """From `since` until before `until`, epoch milliseconds."""
-
-    since: int
-    until: int
-
-    def hours(self, phase: int) -> range:
-        """Every hour of which some part is in it."""
-        first = hour_of(minute_of(self.since), phase)
-        return range(first, hour_of(minute_of(self.until - 1), phase) + 1)
 
 
 def span(first: str, last: str, timezone: str) -> Span:

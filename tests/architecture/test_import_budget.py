@@ -10,7 +10,7 @@ import pytest
 from tests.performance.cold_start import BARE, modules, start
 from tests.support.handlers import handler_modules
 
-PUBLIC = {"functions.shortener.handlers.redirect"}
+PUBLIC = {"functions.analytics.handlers.track", "functions.shortener.handlers.redirect"}
 PUBLIC_BUDGET = 30
 BUDGET = 150
 """Modules beyond those of a bare botocore client: our own, pydantic (90) or powertools (100)."""

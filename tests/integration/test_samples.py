@@ -86,10 +86,29 @@ CASES = {
         "project.retry": Case({"batchItemFailures": []}, MADE),
         "sweep.scheduled": Case(QUIET, MADE),
         # Events in
+        "track.events": Case(202, MADE),
+        "track.foreign": Case(403, MADE),
+        "track.optout": Case(202),
+        "track.preflight": Case(204),
+        "submit.events": Case(202, MADE),
+        "ingest.tracked": Case({"batchItemFailures": []}, MADE),
+        "clicks.clicked": Case({"batchItemFailures": []}),
+        # The bulk ledger
+        "gather.batch": Case({"batchItemFailures": []}, MADE),
+        "compact.hour": Case({"batchItemFailures": []}, (*MADE, "gather.batch")),
+        "compact.folder": Case({"batchItemFailures": []}),
+        "compact.hourly": Case(QUIET),
+        "compact.daily": Case(QUIET),
         # Rollups and queries
         "fold.stream": Case(QUIET),
         "fold.retry": Case({"batchItemFailures": []}),
         "roll.hour": Case({"batchItemFailures": []}),
+        # Goals, funnels, exports
+        "conversions.goals": Case(200, MADE),
+        "conversions.funnel": Case(200, (*MADE, "sites.funnel")),
+        "exports.ask": Case(202, MADE),
+        "exports.unknown": Case(404, MADE),
+        "export.run": Case({"batchItemFailures": []}),
         # Dashboard
         "page.snippet": Case(200),
     },

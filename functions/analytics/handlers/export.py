@@ -26,9 +26,9 @@ from functions.analytics.exports import (
     ExportRestarted,
     Tell,
 )
+from functions.analytics.facts import Span
 from functions.analytics.files import PART, Broken, File
 from functions.analytics.reading import reader_of
-from functions.analytics.spans import Span
 from functions.edge.log import LogLine
 from functions.edge.queue import Message, consume
 from functions.edge.runtime import Event as LambdaEvent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from functions.analytics.definitions import Definitions
-from functions.analytics.hours import Hours
+from functions.analytics.hours import Dirty, Hours
 from functions.analytics.rolling import Roller
 from functions.analytics.rows import Rows
 from functions.edge.log import LogLine
@@ -38,7 +38,7 @@ def build(runtime: Runtime) -> Handler:
 
         def roll(message: Message) -> None:
             try:
-                log.count("rows", roller.roll(message.body["site"], message.body["hour"]))
+                log.count("rows", roller.roll(Dirty(**message.body)))
             except Exception as error:
                 log.add(error=type(error).__name__)
                 raise

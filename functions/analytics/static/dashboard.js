@@ -226,6 +226,8 @@
     $("interval").replaceChildren(...choices.map((each) => el("option", { value: each }, INTERVALS[each])));
     view.interval = choices.includes(view.interval) ? view.interval : choices[0];
     $("interval").value = view.interval;
+    // Minutes are known for two days: there is nothing to compare them with.
+    $("compare").disabled = view.interval === "5m";
     const title = view.link ? `/${view.link}` : site.name;
     $("heading").textContent = title;
     document.title = `${title} · Analytics`;
@@ -267,7 +269,7 @@
     panels(site);
     watch(site);
     try {
-      const stats = await api(path, [...span, ...filters, ["interval", view.interval], ["compare", view.compare]], { signal });
+      const stats = await api(path, [...span, ...filters, ["interval", view.interval], ["compare", view.interval === "5m" ? "" : view.compare]], { signal });
       overview(view, stats, zone);
       if (!stats.totals.events && !view.filters.length && site.created_at && from <= localDate(zone, Date.parse(site.created_at)))
         return welcomeSnippet(site);
@@ -290,7 +292,7 @@
   function overview(view, stats, zone) {
     const measure = MEASURES[view.measure] ? view.measure : "visitors";
     const { totals, compare } = stats, notes = {
-      visitors: { estimated: "estimated within 3%", "daily sums": "sum of the days" }[stats.uniques] || "counted exactly",
+      visitors: { exact: "counted exactly", estimated: "estimated within 3%" }[stats.uniques] || stats.uniques,
       pageviews: totals.visitors ? `${(totals.pageviews / totals.visitors).toFixed(1)} per visitor` : "",
       events: "page views among them",
     };

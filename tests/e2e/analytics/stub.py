@@ -359,6 +359,8 @@ def _stats(query: dict[str, list[str]], share: float) -> tuple[int, Any]:
     first, last = (date.fromisoformat(_first(query, name)) for name in ("from", "to"))
     filters = [filter.partition(":")[0] for filter in query.get("filter", [])]
     by, interval = _first(query, "by"), _first(query, "interval", "day")
+    if interval == "5m" and "compare" in query:
+        return 422, {"errors": [{"field": "compare", "reason": "is not for minutes"}]}
     if not declared([*filters, *([by] if by and by not in filters else [])]):
         reason = "page and country, page and device, country and device are counted together"
         return 422, {"errors": [{"field": "filter", "reason": reason}]}

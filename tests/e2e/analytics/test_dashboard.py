@@ -195,6 +195,10 @@ def test_dates_of_ones_own_and_intervals_that_fit_them(page: Page, stub: Stub) -
     settled(page)
     assert asked(stub)["interval"] == ["hour"]
     expect(page.locator("#interval option")).to_have_text(["Hours", "Five minutes"])
+    page.get_by_label("Interval").select_option("5m")
+    settled(page)
+    assert "compare" not in asked(stub)
+    expect(page.get_by_label("Compare with", exact=True)).to_be_disabled()
     page.get_by_label("Period", exact=True).select_option("12m")
     settled(page)
     assert (asked(stub)["interval"], asked(stub)["from"]) == (["month"], ["2025-12-01"])

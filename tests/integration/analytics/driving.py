@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.integration.analytics.bulk import drive_bulk
 from tests.integration.analytics.costs import sites
+from tests.integration.analytics.evaluating import drive_evaluation
 from tests.integration.analytics.sites import ANY, ask, make
 from tests.support.pump import Stack
 
@@ -13,6 +14,7 @@ def drive(stack: Stack) -> None:
     sites(stack)
     fail_and_heal(stack)
     drive_bulk(stack)
+    drive_evaluation(stack)
 
 
 def fail_and_heal(stack: Stack) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from functions.analytics import rollups
 from functions.analytics.decider import Definition
 from functions.analytics.facts import Fact
 from functions.analytics.hours import Hours
@@ -31,7 +32,7 @@ from tests.support.handlers import ROOT
 from tests.support.interleave import Actor, seeded
 from tests.support.pump import Stack
 
-HOUR = 3_600_000
+HOUR, DAY = 3_600_000, 86_400_000
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_a_mark_whose_message_was_never_sent_is_sent_after_five_minutes(stack: S
     resend(stack)
     stack.drain()
     assert rows(stack) == {}
-    stack.advance(300)
+    stack.advance(310)
     resend(stack)
     stack.drain()
     check(stack, facts, defined)
@@ -167,4 +168,26 @@ def test_a_bucket_that_cannot_be_read_is_tried_again_and_the_others_go_on(stack:
     assert stack.messages("AnalyticsFoldRetry") == []
     stack.drain()
     assert [line["retried_buckets"] for line in stack.logs if "retried_buckets" in line] != []
+    check(stack, facts, defined)
+
+
+def test_rare_values_of_a_dense_hour_wait_for_its_end(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "DENSE", 8)
+    monkeypatch.setattr(rollups, "FEW", 4)
+    chance, defined = random.Random(6), site(stack)
+    facts = keep(stack, traffic(chance, 40, stack.clock.now(), 120_000), defined)
+    stack.advance(200)
+    everything = expected_rows(facts, defined)
+    stack.stream_records()
+    stack.invoke("AnalyticsFold", records(facts, defined))
+    stack.advance(60)
+    stack.drain(wait=False)
+    first = rows(stack)
+    assert first.items() < everything.items()
+    assert first["all", "", "2026-11-01"] == everything["all", "", "2026-11-01"]
+    assert {value for rollup, value, _ in first if rollup == "country"} == {"DE", "FR", "US"}
+    stack.drain()
+    assert stack.clock.now() % DAY >= HOUR
     check(stack, facts, defined)

@@ -10,7 +10,7 @@ from functions.analytics.batches import Batches
 from functions.analytics.compaction import Compaction
 from functions.analytics.decider import Definition
 from functions.analytics.facts import Fact, hours_of
-from functions.analytics.hours import Hours
+from functions.analytics.hours import Dirty, Hours
 from functions.analytics.marks import Marks
 from functions.analytics.objects import Objects
 from functions.analytics.rolling import Roller
@@ -124,7 +124,7 @@ class World:
         queue = self.sqs.queues[self.queue]
         while queue.messages:
             body = json.loads(queue.messages.pop(0).body)
-            self.roller.roll(body["site"], body["hour"])
+            self.roller.roll(Dirty(**body))
 
     # ---- What is to be seen -------------------------------------------------------------------
 
