@@ -46,9 +46,8 @@ def simulate(plan: Plan) -> Result:
     """Runs one seed. Raises what is a mistake in the simulation itself."""
     if plan.world == "analytics":
         return counting.simulate(plan)
-    with World(plan, deployed()) as world:
-        with patch("functions.shortener.passwords._hasher", _hasher):
-            return Simulation(world).result()
+    with World(plan, deployed()) as world, patch("functions.shortener.passwords._hasher", _hasher):
+        return Simulation(world).result()
 
 
 def _hasher() -> PasswordHasher:

@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "dirty mark lost",
         "analytics/folding.py",
-        "return self._hours.mark(site, hour, delay(most), now)",
+        "return self._hours.mark(Dirty(site, hour), delay(most), now)",
         "return False",
         "an hour is never rolled up",
     ),
@@ -65,20 +65,20 @@ MUTANTS = (
     Mutant(
         "mark taken away after the hour was read",
         "analytics/rolling.py",
-        "        self._hours.unmark(site, hour)\n"
+        "        self._hours.unmark(dirty)\n"
         "        if defined is None:\n"
         "            return 0\n"
-        "        read = self._hours.read(site, hour)\n",
+        "        read = self._hours.read(dirty.site, dirty.hour)\n",
         "        if defined is None:\n"
         "            return 0\n"
-        "        read = self._hours.read(site, hour)\n"
-        "        self._hours.unmark(site, hour)\n",
+        "        read = self._hours.read(dirty.site, dirty.hour)\n"
+        "        self._hours.unmark(dirty)\n",
         "what came in between has no mark, and nobody looks again",
     ),
     Mutant(
         "mark noted, nobody told",
         "analytics/hours.py",
-        "        self._send(site, hour, delay)\n        return True\n",
+        "        self._send(dirty, delay)\n        return True\n",
         "        return True\n",
         "every hour waits for the sweep",
     ),
@@ -260,8 +260,22 @@ MUTANTS = (
     Mutant(
         "hour not rolled up after compaction",
         "analytics/compaction.py",
-        "        self._hours.mark(site, hour, MIN_DELAY, self._now())\n",
+        "        self._hours.mark(Dirty(site, hour), MIN_DELAY, self._now())\n",
         "",
         "what was counted twice stays so",
+    ),
+    Mutant(
+        "rare values wait for ever",
+        "analytics/rolling.py",
+        "                self._hours.mark(dirty._replace(whole=True), wait, now)\n",
+        "                pass\n",
+        "what is rare in a dense hour is never written",
+    ),
+    Mutant(
+        "pieces of what was seen before",
+        "analytics/hours.py",
+        '    return f"{_place(bucket)}#{seen}#{number}"\n',
+        '    return f"{_place(bucket)}#0#{number}"\n',
+        "a large segment is put together of two",
     ),
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 from tests.simulation.analytics.owner import Caretaker, Owner
 from tests.simulation.analytics.senders import Shortener, senders
@@ -24,6 +26,16 @@ SIMULATED = (
     "AnalyticsGather",
     "AnalyticsCompact",
 )
+LIMITS = {
+    "bulk.PART": 2,
+    "catching.SLICE": 3,
+    "compaction.MERGED_AT_ONCE": 2,
+    "hours.PIECE": 100,
+    "rollups.DENSE": 2,
+    "rollups.FEW": 1,
+    "sketches.MAX_EXACT": 2,
+}
+"""From when on much is handled otherwise than little: what events here never come up to."""
 ROUNDS = 3
 """Rounds of the caretaker in the end."""
 STUCK = 400
@@ -40,7 +52,11 @@ def deployed() -> Deployment:
 
 def simulate(plan: Plan) -> Result:
     """Runs one seed. Raises what is a mistake in the simulation itself."""
-    with World(plan, deployed()) as world:
+    with World(plan, deployed()) as world, ExitStack() as limits:
+        # In half of the seeds a few events are as many as thousands.
+        if plan.chance("limits").random() < 0.5:
+            for name, least in LIMITS.items():
+                limits.enter_context(patch(f"functions.analytics.{name}", least))
         return Counting(world).result()
 
 
