@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from functions.analytics.decider import Definition
-from functions.analytics.hours import Dirty, Hours, is_late, left
-from functions.analytics.rollups import frequent, tally
+from functions.analytics.hours import REVISION_BITS, Dirty, Hours, is_late, left
+from functions.analytics.rollups import Numbers, Tallies, Value, frequent, tally
 from functions.analytics.rows import Rows
+
+REMEMBERED = 500_000
+"""Values of hours that a container remembers, in some 150 MB."""
 
 
 class Roller:
@@ -24,6 +28,7 @@ class Roller:
         self._hours = hours
         self._rows = rows
         self._now = now
+        self._rolled = Rolled()
 
     def roll(self, dirty: Dirty) -> int:
         """Brings rows up to an hour; gives how many changed. The mark goes first: what comes from
@@ -46,5 +51,41 @@ class Roller:
             if len(wanted) < len(tallies):
                 self._hours.mark(dirty._replace(whole=True), wait, now)
             tallies = wanted
+        changed = self._rolled.changed(dirty, read.version, tallies)
         late = is_late(dirty.hour, defined.phase, now)
-        return self._rows.count(defined, dirty.hour, read.version, tallies, late)
+        number = self._rows.count(defined, dirty.hour, read.version, changed, late)
+        self._rolled.remember(dirty, read.version, tallies)
+        return number
+
+
+class Rolled:
+    """What one container knows to stand in rows, so that an hour in which little changed costs
+    little.
+
+    Within a revision of an hour numbers only grow: what is the same as it was then has been the
+    same in between, whoever else has rolled the hour up.
+    """
+
+    def __init__(self) -> None:
+        self._hours: OrderedDict[tuple[str, int, int], dict[Value, Numbers]] = OrderedDict()
+        self._size = 0
+
+    def changed(self, dirty: Dirty, version: int, tallies: Tallies) -> Tallies:
+        """Of what was tallied, all that is not known to stand in its row and its list."""
+        known = self._hours.get(_revision(dirty, version), {})
+        return {value: each for value, each in tallies.items() if known.get(value) != each.numbers}
+
+    def remember(self, dirty: Dirty, version: int, tallies: Tallies) -> None:
+        """Takes note of what was written, lists and all."""
+        key = _revision(dirty, version)
+        known = self._hours.setdefault(key, {})
+        self._size -= len(known)
+        known.update((value, each.numbers) for value, each in tallies.items())
+        self._size += len(known)
+        self._hours.move_to_end(key)
+        while self._size > REMEMBERED:
+            self._size -= len(self._hours.popitem(last=False)[1])
+
+
+def _revision(dirty: Dirty, version: int) -> tuple[str, int, int]:
+    return dirty.site, dirty.hour, version >> REVISION_BITS
