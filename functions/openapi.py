@@ -104,12 +104,14 @@ class HistoryItem(BaseModel):
     actor: str | None
 
 
-def history(name: str, *events: type) -> type[BaseModel]:
+def history(
+    name: str, *events: type, shown: Mapping[str, Any] = MappingProxyType({})
+) -> type[BaseModel]:
     """The schema of a page of history, made of event classes as the capability stores them.
 
-    Times are shown as text; what is None is not stored.
+    Times are shown as text, and fields that `shown` has as it says; what is None is not stored.
     """
-    items: Any = reduce(or_, map(_history_item, events))
+    items: Any = reduce(or_, (_history_item(event, shown) for event in events))
     item: Any = Annotated[items, Field(discriminator="type")]
     return create_model(
         name,
@@ -119,11 +121,11 @@ def history(name: str, *events: type) -> type[BaseModel]:
     )
 
 
-def _history_item(event: type) -> type[BaseModel]:
+def _history_item(event: type, shown: Mapping[str, Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, kind in get_type_hints(event).items():
-        shown = datetime if name.endswith("_at") else kind
-        fields[name] = (shown, None if _optional(kind) else ...)
+        as_shown = shown.get(name, datetime if name.endswith("_at") else kind)
+        fields[name] = (as_shown, None if _optional(kind) else ...)
     data = create_model(f"{event.__name__}Data", **fields)
     return create_model(
         event.__name__,

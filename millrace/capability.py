@@ -1,12 +1,14 @@
 """Capabilities by convention: package `functions.<name>`, resources `<Name>Project`, `<Name>Retry`.
 
-A capability has `projecting.py` with KINDS, Settings and `projection`, and `decider.py` with
-`stream_id`, of an id, or of a domain and an id where there is a DEFAULT_DOMAIN.
+A capability has `projecting.py` with KINDS, Settings and `projection`, where any kind is public
+PublisherSettings and `publisher` as well, and `decider.py` with `stream_id`, of an id, or of a
+domain and an id where there is a DEFAULT_DOMAIN.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,9 @@ from functions.edge.settings import settings
 from functions.kernel.decider import Decider
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.projector import Kinds, Projector
+from functions.kernel.publisher import Publisher
 from functions.kernel.quarantine import Quarantine
+from functions.kernel.readers import Reader
 from functions.kernel.store import kind_of
 from functions.kernel.views import ViewTable
 from millrace.deployment import Deployment
@@ -77,6 +81,26 @@ class Capability:
     def projector(self) -> Projector:
         projector: Projector = self._projection.projector
         return projector
+
+    @property
+    def public(self) -> set[str]:
+        """The kinds of streams of which anything is told to other capabilities."""
+        return {name for name, kind in self.kinds.items() if kind.public}
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """For a capability that publishes."""
+        projecting = self._module("projecting")
+        runtime = self.deployment.runtime(self.logical("Publish"))
+        made: Publisher = projecting.publisher(
+            runtime, settings(projecting.PublisherSettings, runtime.env)
+        )
+        return made
+
+    @property
+    def readers(self) -> Sequence[Reader]:
+        """Who reads the stream of its events."""
+        return [self.projector.renewed(), *([self.publisher] if self.public else [])]
 
     @property
     def quarantine(self) -> Quarantine:

@@ -349,6 +349,25 @@ def replay(
 
 
 @app.command()
+def republish(context: typer.Context, capability: Name, as_json: Json = False) -> None:
+    """Tell the newest of every stream again, for a consumer that was deployed later."""
+    from millrace.republishing import republish as run
+
+    found = _capability(context, capability)
+    terminal = Terminal(as_json)
+    with terminal.progress() as bar:
+        task = bar.add_task("streams told", total=None)
+        done = run(found, lambda streams: bar.advance(task, streams))
+    terminal.show(
+        asdict(done),
+        f"{done.streams} streams of {capability} told again",
+        *(escape(f"{stream}: {error}") for stream, error in done.failed.items()),
+    )
+    if done.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def sweep(context: typer.Context, capability: Name, as_json: Json = False) -> None:
     """Run the deployed sweep once: every stream whose row is behind is rung."""
     from millrace.capability import find

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from functions.edge.runtime import Runtime
 from millrace.errors import BenchError
@@ -29,6 +29,9 @@ class Deployment(Protocol):
     def physical(self, logical: str) -> str:
         """A table's name, a queue's URL, a function's name."""
 
+    def queues(self, beginning: str) -> Mapping[str, str]:
+        """URLs of the queues whose logical id begins so, by logical id."""
+
     def client(self, service: str) -> Any:
         """An AWS client."""
 
@@ -40,6 +43,11 @@ class Deployment(Protocol):
 
     def invoke(self, function: str) -> Mapping[str, Any]:
         """Runs the function once, to its end; its log line. Raises BenchError if it failed."""
+
+
+class _Resource(NamedTuple):
+    kind: str
+    physical: str
 
 
 @dataclass(frozen=True)
@@ -54,9 +62,17 @@ class CloudStack:
     def physical(self, logical: str) -> str:
         """See Deployment."""
         try:
-            return self._resources[logical]
+            return self._resources[logical].physical
         except KeyError:
             raise BenchError(f"no {logical} in stack {self.stack}{self._place}") from None
+
+    def queues(self, beginning: str) -> Mapping[str, str]:
+        """See Deployment."""
+        return {
+            logical: resource.physical
+            for logical, resource in sorted(self._resources.items())
+            if resource.kind == "AWS::SQS::Queue" and logical.startswith(beginning)
+        }
 
     def client(self, service: str) -> Any:
         """See Deployment."""
@@ -91,22 +107,23 @@ class CloudStack:
         return log_line(base64.b64decode(answer.get("LogResult", "")).decode())
 
     @cached_property
-    def _resources(self) -> dict[str, str]:
+    def _resources(self) -> dict[str, _Resource]:
         return self._resources_of(self.stack)
 
-    def _resources_of(self, stack: str) -> dict[str, str]:
+    def _resources_of(self, stack: str) -> dict[str, _Resource]:
         from botocore.exceptions import ClientError
 
         # Unlike DescribeStackResources, this one has pages and no limit of a hundred.
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
-        found: dict[str, str] = {}
+        found: dict[str, _Resource] = {}
         try:
             for page in pages.paginate(StackName=stack):
                 for resource in page["StackResourceSummaries"]:
+                    kind = resource["ResourceType"]
                     physical = resource.get("PhysicalResourceId", "")
-                    if resource["ResourceType"] == "AWS::CloudFormation::Stack" and physical:
+                    if kind == "AWS::CloudFormation::Stack" and physical:
                         found |= self._resources_of(physical)
-                    found[resource["LogicalResourceId"]] = physical
+                    found[resource["LogicalResourceId"]] = _Resource(kind, physical)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise

@@ -1,4 +1,5 @@
-"""How far a capability's views are behind its streams. Reads only; a scan of the whole log."""
+"""How far a capability's views and its publisher are behind its streams. Reads only; a scan of the
+whole log."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.kernel.generations import GENERATIONS, Generations
+from functions.kernel.publisher import PUBLISHED
 from functions.kernel.store import kind_of
 from functions.kernel.views import View
 from millrace.capability import Capability
@@ -14,7 +16,6 @@ from millrace.redriving import length
 
 SLICE = 1000
 """Commits per scan page."""
-QUEUES = ("Retry", "RetryDlq", "Undelivered")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def lag(capability: Capability) -> Lag:
     deployment = capability.deployment
     marks = capability.table.mark(GENERATIONS)
     shown = [(name, view) for name, kind in capability.kinds.items() for view in kind.views]
+    shown += [(name, PUBLISHED) for name in capability.public]
     standing = {view.name: Generations.of(marks, view.name) for _, view in shown}
     late: dict[str, dict[str, int]] = {view: {} for view in standing}
     streams = dict.fromkeys(standing, 0)
@@ -59,11 +61,11 @@ def lag(capability: Capability) -> Lag:
             late[view.name] |= _behind(capability, live, own)
         previous = heads
     sqs = deployment.client("sqs")
-    names = [capability.logical(queue) for queue in QUEUES]
+    queues = deployment.queues(capability.logical(""))
     return Lag(
         now=deployment.runtime(capability.logical("Project")).now(),
         views=[_view(name, standing[name], streams[name], late[name]) for name in late],
-        queues={name: length(sqs, deployment.physical(name)) for name in names},
+        queues={name: length(sqs, url) for name, url in queues.items()},
         quarantined=len(capability.quarantine.all()),
     )
 

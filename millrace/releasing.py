@@ -1,4 +1,4 @@
-"""Out of quarantine, for what can be rendered again."""
+"""Out of quarantine, for what can be rendered and published again."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def release(capability: Capability, wanted: str | None) -> list[Released]:
 
 def _released(capability: Capability, stream: str) -> Released:
     try:
-        # First the row, then the release: between the two it is only set aside for nothing.
-        capability.projector.renewed().ring(stream)
+        # First the rows, then the release: between the two it is only set aside for nothing.
+        for reader in capability.readers:
+            reader.ring(stream)
     except Exception as error:
         cause = error.__cause__ if isinstance(error, ProjectionFailed) else error
         return stream, f"{type(cause).__name__}: {cause}"

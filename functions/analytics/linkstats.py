@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from functions.analytics.audience import Audience
 from functions.analytics.axis import LONGEST, local_date, rounded, windows
 from functions.analytics.decider import Definition
 from functions.analytics.facts import day_of
@@ -21,15 +22,7 @@ LISTS = {"referrers": "referrer", "locations": "country", "devices": "device"}
 DAY: Final = "day"
 
 
-class Whose(NamedTuple):
-    """Whose a link is, and when it was created, epoch ms."""
-
-    owner: str | None
-    tenant: str
-    created_at: int
-
-
-def link_stats(rows: Rows, link: Definition, whose: Whose, span: Span) -> dict[str, Any]:
+def link_stats(rows: Rows, link: Definition, whose: Audience, span: Span) -> dict[str, Any]:
     """The document of a link over a span: five queries. Raises a 422 Problem for one that is too
     long."""
     span = rounded(span, DAY, link.phase)

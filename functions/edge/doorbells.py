@@ -1,4 +1,4 @@
-"""The projector's edge: stream records and retried streams in; what fails goes to the retry queue.
+"""A stream reader's edge: records and retried streams in; what fails goes to the retry queue.
 
 A stream handler never reports partial failures, since a retried batch stalls its whole shard:
 each stream is brought up to date or handed to the queue. If that hand-over fails, it raises.
@@ -17,8 +17,9 @@ from functions.edge.queue import Message, consume, send
 from functions.edge.runtime import Event, Runtime
 from functions.kernel.dynamo import from_item
 from functions.kernel.errors import Unreadable
-from functions.kernel.projector import ProjectionFailed, Projector, newest_of_each
+from functions.kernel.projector import ProjectionFailed
 from functions.kernel.quarantine import Quarantine
+from functions.kernel.readers import Reader, newest_of_each
 from functions.kernel.store import Commit
 
 SET_ASIDE_AT = 4
@@ -27,7 +28,7 @@ so that the dead-letter queue keeps what even that cannot be said of."""
 
 
 class Retries:
-    """The capability's retry queue, holding streams whose rows could not be written."""
+    """A reader's retry queue, holding streams that could not be brought up to date."""
 
     def __init__(self, runtime: Runtime, url: str, log: LogLine) -> None:
         self._runtime = runtime
@@ -44,6 +45,10 @@ class Retries:
             self.failed.append(stream)
             self._log.failed = True
 
+    def ring(self, reader: Reader, stream: str) -> None:
+        """Rings a stream, whatever comes of it."""
+        self.attempt(stream, lambda: reader.ring(stream))
+
     def close(self) -> None:
         """Hands the failed streams to the queue. Raises if the queue does not take them."""
         self._log.count("retried_streams", len(self.failed))
@@ -54,12 +59,13 @@ class Retries:
 
 @dataclass(frozen=True)
 class Doorbells:
-    """A capability's projector with what it takes to feed it: its retry queue and quarantine."""
+    """A reader of a capability's stream with what it takes to feed it: the queue that holds its
+    retries, and the quarantine."""
 
     runtime: Runtime
     capability: str
     queue_url: str
-    projector: Projector
+    reader: Reader
     quarantine: Quarantine
 
     def handler(self, event: Event, context: Any) -> Any:
@@ -71,17 +77,17 @@ class Doorbells:
             return self._again(event, context, log)
         with log.closing():
             retries = Retries(self.runtime, self.queue_url, log)
-            _ring_all(records, self.projector.renewed(), retries, log)
+            _ring_all(records, self.reader.renewed(), retries, log)
             retries.close()
         return None
 
     def _again(self, event: Event, context: Any, log: LogLine) -> Any:
-        projector = self.projector.renewed()
+        reader = self.reader.renewed()
 
         def ring(message: Message) -> None:
             stream = message.body["stream"]
             try:
-                projector.ring(stream)
+                reader.ring(stream)
             except Exception as error:
                 log.add(error=type(error.__cause__ or error).__name__)
                 if message.delivery < SET_ASIDE_AT:
@@ -98,9 +104,7 @@ class Doorbells:
         return answer
 
 
-def _ring_all(
-    records: Iterable[Event], projector: Projector, retries: Retries, log: LogLine
-) -> None:
+def _ring_all(records: Iterable[Event], reader: Reader, retries: Retries, log: LogLine) -> None:
     written = [record for record in records if record["eventName"] != "REMOVE"]
     # Commits are immutable: a MODIFY means that somebody wrote past the kernel.
     log.count("modified_commits", sum(each["eventName"] == "MODIFY" for each in written))
@@ -111,7 +115,7 @@ def _ring_all(
     if commits:
         log.add(newest=max(commit.metadata.at for commit in commits))
     for commit in newest_of_each(commits):
-        retries.attempt(commit.stream, lambda commit=commit: projector.take(commit))  # type: ignore[misc]
+        retries.attempt(commit.stream, lambda commit=commit: reader.take(commit))  # type: ignore[misc]
 
 
 def _commit(record: Event) -> Commit:

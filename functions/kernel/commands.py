@@ -78,7 +78,8 @@ class Commands(Generic[S]):
         """Starts a stream without reading it first; the store's condition is the dedupe.
 
         Raises AlreadyExists if another command did, CommandReused if it was this command's id
-        with another payload, and whatever the decider raises.
+        with another payload, and whatever the decider raises; the first before that, where the
+        command may be a repeat, so that it is looked for wherever it may have led to.
         """
         try:
             outcome, standing = self._attempt(
@@ -87,9 +88,9 @@ class Commands(Generic[S]):
         except Rejected:
             # What was right the first time may be too late by now, and is a repeat all the same.
             first = self.store.forward(stream, limit=1)[0] if context.signature else []
-            if not first or (done := self._first_answer(first[0], context)) is None:
+            if not first:
                 raise
-            return done
+            standing = first[0]
         if standing is None:
             return outcome
         if (done := self._first_answer(standing, context)) is None:

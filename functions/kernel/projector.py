@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from functions.kernel.decider import Decider
+from functions.kernel.envelope import Public
 from functions.kernel.errors import Unreadable
 from functions.kernel.generations import GENERATIONS, fed
+from functions.kernel.readers import late
 from functions.kernel.store import Commit, EventStore, Stream, kind_of, load, replay
 from functions.kernel.views import View, ViewTable
 
 
 class Kind(NamedTuple):
-    """One kind of stream: its rules, and the views that show it."""
+    """One kind of stream: its rules, the views that show it, and what its commits tell the other
+    capabilities: `public(events, state)` gives that of one commit and the state after it, None
+    where that is nothing. Pure."""
 
     decider: Decider[Any, Any, Any]
     views: Sequence[View[Any]] = ()
+    public: Callable[[Sequence[Any], Any], Public | None] | None = None
 
 
 Kinds = Mapping[str, Kind]
 """By the first part of the stream id. What is of no known kind, nobody can read: it fails."""
+
+
+def kind_in(kinds: Kinds, stream: str) -> Kind:
+    """The kind of a stream. Raises Unreadable where there is none such."""
+    try:
+        return kinds[kind_of(stream)]
+    except KeyError as error:
+        raise Unreadable(f"streams of the kind of {stream}") from error
 
 
 class ProjectionFailed(Exception):
@@ -51,7 +63,7 @@ class Projector:
     def ring(self, stream: str) -> None:
         """Brings every row of a stream up to what the store holds. Raises ProjectionFailed, or
         what the load raises."""
-        kind = self._kind(stream)
+        kind = kind_in(self._kinds, stream)
         if not kind.views:
             return
         current = load(self._store, kind.decider, stream)
@@ -63,27 +75,14 @@ class Projector:
         if not commit.stateful:
             self.ring(commit.stream)
             return
-        kind = self._kind(commit.stream)
+        kind = kind_in(self._kinds, commit.stream)
         if kind.views:
             self._write(replay(kind.decider, [commit]), kind.views)
 
     def behind(self, heads: Mapping[str, int], *, consistent: bool = False) -> set[str]:
         """The streams of which some row is older than the given head."""
-        late: set[str] = set()
-        for name, streams in _by_kind(heads).items():
-            if name not in self._kinds:
-                late.update(streams)
-                continue
-            for view in self._kinds[name].views:
-                versions = self._table.versions(view, streams, consistent=consistent)
-                late.update(s for s in streams if versions.get(s, 0) < heads[s])
-        return late
-
-    def _kind(self, stream: str) -> Kind:
-        try:
-            return self._kinds[kind_of(stream)]
-        except KeyError as error:
-            raise Unreadable(f"streams of the kind of {stream}") from error
+        views = {name: kind.views for name, kind in self._kinds.items()}
+        return late(self._table, heads, views, consistent=consistent)
 
     def _write(self, current: Stream[Any], views: Sequence[View[Any]]) -> None:
         for view in views:
@@ -91,19 +90,3 @@ class Projector:
                 self._table.put(view, current.id, current.version, view.render(current))
             except Exception as error:
                 raise ProjectionFailed(view.name) from error
-
-
-def _by_kind(streams: Iterable[str]) -> dict[str, list[str]]:
-    kinds: dict[str, list[str]] = defaultdict(list)
-    for stream in streams:
-        kinds[kind_of(stream)].append(stream)
-    return kinds
-
-
-def newest_of_each(commits: Iterable[Commit]) -> Collection[Commit]:
-    """One commit per stream: the one that leads furthest. The rest of a batch adds nothing."""
-    newest: dict[str, Commit] = {}
-    for commit in commits:
-        if commit.stream not in newest or newest[commit.stream].after < commit.after:
-            newest[commit.stream] = commit
-    return newest.values()

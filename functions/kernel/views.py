@@ -102,6 +102,19 @@ class ViewTable:
             return False
         return True
 
+    def row(
+        self, view: View[Any], stream: str, *, consistent: bool = False
+    ) -> tuple[int, dict[str, Any]] | None:
+        """The version and the data of a stream's row, or None."""
+        answer = self._client.get_item(
+            TableName=self._table,
+            Key={"pk": {"S": view.prefix + stream}},
+            ConsistentRead=consistent,
+        )
+        if "Item" not in answer:
+            return None
+        return int(answer["Item"]["v"]["N"]), json.loads(answer["Item"]["d"]["S"])
+
     def newest(self, view: View[Any], list: str, *, limit: int, below: str | None = None) -> Page:
         """One query: at most `limit` rows of a list, highest position first, under `below`."""
         condition, values = "#list = :list", {":list": {"S": view.prefix + list}}

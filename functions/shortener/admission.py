@@ -14,6 +14,7 @@ from functions.edge.settings import settings
 from functions.kernel.errors import Rejected
 from functions.kernel.views import ViewTable
 from functions.shortener import targets
+from functions.shortener.decider import DEFAULT_DOMAIN
 from functions.shortener.directory import Directory, RecentDirectory
 from functions.shortener.terms import Accept
 
@@ -51,6 +52,14 @@ class Admission:
             raise Problem(403, "owner_banned", "You may not create or change links.")
         return known
 
+    def fits(self, request: Request, owner: str, domain: str) -> bool:
+        """Whether a link on this domain may become this owner's.
+
+        Raises a 403 Problem for a caller who is banned, 503 where the domain's owner is not known.
+        """
+        known = self.check_owner(request)
+        return domain == DEFAULT_DOMAIN or _known(known).owns(owner, domain)
+
     def accept(self, request: Request) -> Accept:
         """What takes the URLs and the domain of this request's links.
 
@@ -86,12 +95,16 @@ class Admission:
 
 
 def _domain(host: str, owner: str, directory: Directory | None) -> str:
-    if directory is None:
-        # Whose it is cannot be told, and must not be guessed.
-        raise unavailable()
-    if not directory.owns(owner, host):
+    if not _known(directory).owns(owner, host):
         raise Rejected("is not yours", "domain")
     return host
+
+
+def _known(directory: Directory | None) -> Directory:
+    if directory is None:
+        # Whose a domain is cannot be told, and must not be guessed.
+        raise unavailable()
+    return directory
 
 
 def _imported(hook: str) -> Blocklist:

@@ -14,13 +14,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.edge.log import LogLine
 from functions.edge.runtime import Runtime
 from functions.edge.secrets import Secrets
+from functions.kernel.backoff import Pause
 from functions.kernel.store import Stream
 from functions.shortener.decider import Link
 from functions.shortener.policy import Visit
 
 MAX_AGENT = 256
 PAUSE_MS = 1_000
-"""For so long after a failed send no other is tried: no visitor waits for a queue that is down."""
+"""For about so long after a failed send no other is tried: no visitor waits for a queue that is
+down. It doubles with every failure in a row."""
+MAX_PAUSE_MS = 8_000
+"""Up to this: what it costs is that clicks are in the log for so much longer than need be."""
 SECRET_PAUSE_MS = 60_000
 """For so long after a failed read the secret is not asked for; clicks go without a visitor."""
 DAY_MS = 86_400_000
@@ -105,18 +109,17 @@ class Clicks:
     def __init__(self, runtime: Runtime, queue_url: str) -> None:
         self._runtime = runtime
         self._url = queue_url
-        self._leave_until = 0
+        self._pause = Pause(PAUSE_MS, MAX_PAUSE_MS, runtime.now, runtime.backoff().jitter)
 
     def tell(self, click: dict[str, Any], log: LogLine) -> None:
         """Sends a click. Never raises for a queue that fails."""
-        now = self._runtime.now()
         envelope = {
             "id": self._runtime.entropy(12).hex(),
-            "time": now,
+            "time": self._runtime.now(),
             "correlation": log.correlation,
             **click,
         }
-        if now < self._leave_until or not self._sent(envelope):
+        if not (self._pause.over and self._sent(envelope)):
             # The digest is still personal data, which no log may hold.
             kept = {name: value for name, value in click["data"].items() if name != "visitor"}
             log.add(lost_click={**envelope, "data": kept})
@@ -128,6 +131,7 @@ class Clicks:
                 QueueUrl=self._url, MessageBody=json.dumps(envelope, separators=(",", ":"))
             )
         except (BotoCoreError, ClientError):
-            self._leave_until = self._runtime.now() + PAUSE_MS
+            self._pause.failed()
             return False
+        self._pause.succeeded()
         return True

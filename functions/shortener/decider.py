@@ -73,9 +73,10 @@ class EditLink:
 
 @dataclass(frozen=True)
 class TransferLink:
-    """Give the link to another owner."""
+    """Give the link to another owner. `fits`: whether they may have one on the link's domain."""
 
     owner: str
+    fits: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ Command = CreateLink | EditLink | TransferLink | DeleteLink | Moderate | Enforce
 @dataclass(frozen=True, kw_only=True)
 class Link(Terms):
     """A short link's state. `expired_at` is the expiry that was told of, `ban` the stream of the
-    ban that its standing follows from."""
+    ban that its standing follows from, `quarantine` the reason of the one that lies beneath it."""
 
     domain: str
     code: str
@@ -124,6 +125,7 @@ class Link(Terms):
     standing: Standing = CLEAR
     reason: str | None = None
     ban: str | None = None
+    quarantine: str | None = None
     expired_at: int | None = None
     deleted: bool = False
     deleted_at: int | None = None
@@ -186,8 +188,8 @@ def decide(command: Command, link: Link | None) -> list[Event]:
     match command:
         case EditLink():
             return _edit(command, link)
-        case TransferLink(owner):
-            return [LinkTransferred(owner)] if owner != link.owner else []
+        case TransferLink():
+            return _transfer(command, link)
         case DeleteLink(now):
             return [LinkDeleted(now)]
         case Moderate():
@@ -220,6 +222,14 @@ def _edit(command: EditLink, link: Link) -> list[Event]:
     if "disabled" in changes:
         events.append(LinkDisabled() if changes["disabled"] else LinkEnabled())
     return events
+
+
+def _transfer(command: TransferLink, link: Link) -> list[Event]:
+    if command.owner == link.owner:
+        return []
+    if not command.fits:
+        raise Rejected("does not own the domain that the link is on", "owner")
+    return [LinkTransferred(command.owner)]
 
 
 def _check_expiry(expires_at: int | None, now: int) -> None:
@@ -255,7 +265,9 @@ def _moderate(command: Moderate, link: Link) -> list[Event]:
 def _enforce(command: Enforce, link: Link) -> list[Event]:
     if command.ban == link.ban or (link.standing == BANNED and link.ban is None):
         return []
-    return [LinkCleared() if command.ban is None else LinkBanned(command.reason, command.ban)]
+    if command.ban is not None:
+        return [LinkBanned(command.reason, command.ban)]
+    return [LinkCleared() if link.quarantine is None else LinkQuarantined(link.quarantine)]
 
 
 def _pass_time(now: int, link: Link) -> list[Event]:
@@ -284,11 +296,14 @@ def _evolved(link: Link, event: Event) -> Link:
         case LinkEnabled():
             return replace(link, disabled=False)
         case LinkQuarantined(reason):
-            return replace(link, standing=QUARANTINED, reason=reason, ban=None)
+            return _judged(link, QUARANTINED, reason)
+        case LinkBanned(reason, None):
+            return _judged(link, BANNED, reason)
         case LinkBanned(reason, ban):
-            return replace(link, standing=BANNED, reason=reason, ban=ban)
+            beneath = link.reason if link.standing == QUARANTINED else link.quarantine
+            return replace(link, standing=BANNED, reason=reason, ban=ban, quarantine=beneath)
         case LinkCleared():
-            return replace(link, standing=CLEAR, reason=None, ban=None)
+            return _judged(link, CLEAR, None)
         case LinkExpired(expires_at):
             return replace(link, expired_at=expires_at)
         case LinkDeleted(deleted_at):
@@ -298,6 +313,10 @@ def _evolved(link: Link, event: Event) -> Link:
         case _:
             # What is left sets the one field that it is named after.
             return replace(link, **vars(event))
+
+
+def _judged(link: Link, standing: Standing, reason: str | None) -> Link:
+    return replace(link, standing=standing, reason=reason, ban=None, quarantine=None)
 
 
 def _tombstone(link: Link, purged_at: int) -> Link:
@@ -319,7 +338,8 @@ def visible(link: Link | None, actor: str) -> bool:
 
 
 def _upgrade(state: Data, schema: int) -> Data:
-    """A state of schema 1 lacks only what may be absent."""
+    """What an older state lacks may be absent. One of schema 2 does not know of a quarantine
+    beneath its ban: the link is clear when that ends."""
     return state
 
 
@@ -330,7 +350,7 @@ DECIDER: Decider[Command, Link | None, Event] = Decider(
     evolve=evolve,
     events=CODEC,
     snapshot_every=1,
-    state_schema=2,
+    state_schema=3,
     upgrade=_upgrade,
     visible=visible,
     buried=lambda link: link is not None and link.purged_at is not None,

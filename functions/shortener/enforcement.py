@@ -77,12 +77,11 @@ class Enforcer:
         self._confirmed: dict[str, int] = {}
         self.held = 0
 
-    def know(self, ban: str | None) -> Directory:
+    def know(self, ban: str | None) -> None:
         """Reads the directory, and the ban that this is about from its stream."""
         self._directory = directory.read(self._table, self._live)
         if ban is not None:
             self._confirm(ban)
-        return self._directory
 
     def go(
         self,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from functions.kernel.backoff import Pause
 from functions.kernel.store import EventStore, Stream, load
 from functions.shortener.decider import DECIDER, Link
 
@@ -57,8 +58,7 @@ class HotLinks:
         self._now = now
         self._jitter = jitter
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._leave_until = 0
-        self._failures = 0
+        self._pause = Pause(PAUSE_MS, MAX_PAUSE_MS, now, jitter)
 
     def find(self, stream: str) -> Found | None:
         """The link of a stream, at most FRESH_MS old unless the store fails.
@@ -70,23 +70,17 @@ class HotLinks:
             self._entries.move_to_end(stream)
             return _found(entry)
         spare = entry if entry is not None and now - entry.read_at < STALE_MS else None
-        if spare is not None and now < self._leave_until:
+        if spare is not None and not self._pause.over:
             return _found(spare, stale=True)
         try:
             read = load(self._store, DECIDER, stream, consistent=False)
         except (BotoCoreError, ClientError):
-            self._pause()
+            self._pause.failed()
             if spare is None:
                 raise
             return _found(spare, stale=True)
-        self._failures = self._leave_until = 0
+        self._pause.succeeded()
         return self._keep(read, entry, now)
-
-    def _pause(self) -> None:
-        pause = min(PAUSE_MS << self._failures, MAX_PAUSE_MS)
-        # Up to half of it less, so that containers do not all try at once.
-        self._leave_until = self._now() + pause - round(self._jitter() * pause / 2)
-        self._failures = min(self._failures + 1, MAX_PAUSE_MS.bit_length())
 
     def _keep(self, read: Stream[Link | None], known: _Entry | None, asked: int) -> Found | None:
         if known is not None and _older(read, known.stream):

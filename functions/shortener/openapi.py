@@ -27,7 +27,7 @@ from functions.shortener.decider import Standing
 from functions.shortener.events import CODEC
 from functions.shortener.exporting import FORMATS
 from functions.shortener.handlers.qr import MEDIA
-from functions.shortener.moderation import NewBan, NewDomain, NewReport, NewStanding
+from functions.shortener.moderation import BanQuery, NewBan, NewDomain, NewReport, NewStanding
 from functions.shortener.pages import HTML
 from functions.shortener.reports import Reason
 from functions.shortener.schemas import (
@@ -204,7 +204,11 @@ class Received(BaseModel):
     """Nothing: the answer is the same whether or not there is such a link."""
 
 
-History = history("History", *CODEC.types.values())
+History = history(
+    "History",
+    *CODEC.types.values(),
+    shown={"not_before": datetime, "password": Literal[True], "rules": list[Rule]},
+)
 
 THIS = {"code": "$response.body#/code"}
 THIS_VERSION = {**THIS, "If-Match": "$response.header.ETag"}
@@ -233,8 +237,6 @@ SHORTENER = Capability(
     parameters={
         "code": {"schema": {"type": "string", "pattern": CODE}},
         "id": {"schema": {"type": "string"}},
-        "kind": {"schema": {"type": "string", "enum": ["owner", "host"]}},
-        "value": {"schema": {"type": "string", "minLength": 1, "maxLength": 253}},
         "host": {"schema": {"type": "string", "minLength": 1, "maxLength": 253}},
     },
     operations={
@@ -372,10 +374,11 @@ SHORTENER = Capability(
             answers={200: Answer("A page of bans.", BanPage)},
             problems={400: ("bad_cursor",)},
         ),
-        "DELETE /v1/bans/{kind}/{value}": Operation(
+        "DELETE /v1/bans": Operation(
             id="liftBan",
             summary="End a ban; links that only it took down are put up again.",
             scope=OPS,
+            query=BanQuery,
             command=True,
             answers={204: Answer("It is over.")},
             problems={404: ("not_found",), 409: ("conflict",), 422: ("invalid",)},

@@ -1,14 +1,22 @@
 """How much of something is used up: clicks of a capped link, attempts at a password.
 
 Counters beside the log, not in it: they would make a link's stream unbounded and hot. One
-conditional update takes a unit; an update whose answer is lost counts twice, so that a quota may
-end early and never late.
+conditional update takes a unit. The counter keeps who took the last one: where an answer is slow or
+lost and the SDK repeats the update, it meets its own unit and takes no other, unless somebody else
+came between. So a quota may end early and never late.
+
+That is why the redirect's hurried client is good enough. A patient one would hold up the visitor
+for seconds, cost a cold start a second client, and still count a lost answer twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+CONDITION = "attribute_not_exists(used) OR used < :most AND NOT taker = :taker"
+TAKER_BYTES = 8
+"""No two takers of one counter are alike: 2^64 of them, and only the last one counts."""
 REMEMBERED = 10_000
 """Used-up quotas that a container remembers, to answer for without a call."""
 
@@ -19,11 +27,12 @@ def clicks_key(stream: str, created_at: int) -> str:
 
 
 class Quotas:
-    """The counters of one table."""
+    """The counters of one table. `entropy` gives so many random bytes."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: Any, table: str, entropy: Callable[[int], bytes]) -> None:
         self._client = client
         self._table = table
+        self._entropy = entropy
         self._spent: dict[str, int] = {}
 
     def take(self, key: str, most: int, gone_at: int | None = None) -> bool:
@@ -33,22 +42,26 @@ class Quotas:
         """
         if self._spent.get(key, 0) >= most:
             return False
-        values = {":one": {"N": "1"}, ":most": {"N": str(most)}}
-        expression = "ADD used :one"
+        taker = {"B": self._entropy(TAKER_BYTES)}
+        values = {":one": {"N": "1"}, ":most": {"N": str(most)}, ":taker": taker}
+        expression = "ADD used :one SET taker = :taker"
         if gone_at is not None:
             values[":gone_at"] = {"N": str(gone_at)}
-            expression += " SET gone_at = :gone_at"
+            expression += ", gone_at = :gone_at"
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key={"pk": {"S": key}},
                 UpdateExpression=expression,
-                ConditionExpression="attribute_not_exists(used) OR used < :most",
+                ConditionExpression=CONDITION,
                 ExpressionAttributeValues=values,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            self._remember(key, most)
-            return False
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            standing = error.response["Item"]
+            if int(standing["used"]["N"]) >= most:
+                self._remember(key, most)
+            return bool(standing.get("taker") == taker)
         return True
 
     def left(self, key: str, most: int) -> bool:

@@ -59,6 +59,11 @@ Country = Annotated[str, Field(pattern="^[A-Z]{2}$")]
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}(-[a-z0-9]{2,8})?$")]
 
 
+OWNER = r"^[!-~]{1,128}$"
+Owner = Annotated[str, Field(pattern=OWNER)]
+"""The subject of a user's tokens."""
+
+
 class Target(Schema):
     """Where some visitors are led: this one's share is its weight out of all weights."""
 
@@ -142,7 +147,7 @@ class LinkPatch(Schema):
 class Transfer(Schema):
     """Body of POST /v1/links/{code}/transfer: the subject of another user's tokens."""
 
-    owner: Annotated[str, Field(pattern="^[!-~]{1,128}$")]
+    owner: Owner
 
 
 class PageQuery(Query):

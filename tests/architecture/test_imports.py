@@ -36,7 +36,7 @@ DECIDERS = [
 ]
 PURE = [
     *DECIDERS,
-    *(ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in PURE_KERNEL),
+    *(ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in sorted(PURE_KERNEL)),
 ]
 HANDLERS = [
     path for path in MODULES if path.parent.name == "handlers" and path.name != "__init__.py"

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker("e2e")
+            # One emulator for all of them, however many processes run the tests.
+            item.add_marker(pytest.mark.xdist_group("emulator"))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_a_ban_takes_down_every_link_to_its_host_and_its_end_gives_them_back(
     eventually(standing, "banned")
     eventually(lambda: httpx.get(link["short_url"]).status_code, 410)
     assert httpx.get(other["short_url"]).status_code == 302
-    assert ops.delete(f"/v1/bans/host/{host}").status_code == 204
+    assert ops.delete("/v1/bans", params={"kind": "host", "value": host}).status_code == 204
     eventually(standing, "clear")
     eventually(lambda: httpx.get(link["short_url"]).status_code, 302)
 

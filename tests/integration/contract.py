@@ -91,13 +91,15 @@ class Walk:
     """Makes requests as `owner`, each of which must be answered as documented and as expected.
 
     `scopes` are those of a token for everything. `live` fills a path that is right, and `bodies`
-    are right by their schema, `body` where it is not among them.
+    are right by their schema, `body` where it is not among them; `queries` are those that must be
+    there.
     """
 
     owner = "alice"
     scopes: tuple[str, ...] = ()
     bodies: ClassVar[Mapping[type, Json]] = {}
     body: ClassVar[Json] = {}
+    queries: ClassVar[Mapping[type, Json]] = {}
 
     def __init__(self, stack: Stack, live: Mapping[str, str]) -> None:
         self.contract = Contract()
@@ -140,7 +142,8 @@ class Walk:
         if operation.body is not None:
             self._bodies(key, whole)
         if operation.query is not None:
-            self.ask(key, 422, "invalid", query={"nonsense": "1"}, **whole)
+            nonsense = {**whole.get("query", {}), "nonsense": "1"}
+            self.ask(key, 422, "invalid", **{**whole, "query": nonsense})
         if operation.conditional:
             self.ask(key, 412, "version_mismatch", **{**whole, "headers": {"if-match": '"99"'}})
             self.ask(key, 428, "if_match_required", **{**whole, "headers": {}})
@@ -186,4 +189,6 @@ class Walk:
         whole: Json = {"headers": {"if-match": "*"} if operation.conditional else {}}
         if operation.body is not None:
             whole["json"] = self.bodies.get(operation.body, self.body)
+        if operation.query in self.queries:
+            whole["query"] = self.queries[operation.query]
         return whole

@@ -78,10 +78,17 @@ def shortener(stack: Stack) -> list[Priced]:
     with stack.meter.operation("project 20 new links") as bill:
         stack.deliver("ShortenerProject", records)
     priced.append(line(bill))
+    priced.append(
+        links.priced("publish 20 new links", lambda: stack.deliver("ShortenerPublish", records))
+    )
     priced.append(links.priced("list, cold container", lambda: links.get("?limit=1")))
     priced.append(links.priced("list of 20", lambda: links.get("?limit=20")))
     links.edit(codes[0], 1)
-    priced.append(links.priced("project 1 edit", stack.drain))
+    records = stack.stream_records()
+    for verb, reader in (("project", "ShortenerProject"), ("publish", "ShortenerPublish")):
+        priced.append(
+            links.priced(f"{verb} 1 edit", lambda name=reader: stack.deliver(name, records))  # type: ignore[misc]
+        )
     priced.append(links.priced("delete", lambda: links.delete(codes[1])))
     stack.drain()
     priced.append(links.priced("sweep of 25 links, none late", links.sweep))

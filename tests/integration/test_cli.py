@@ -38,6 +38,11 @@ class PumpedStack:
             raise BenchError(f"no {logical} in the stack")
         return found[0]
 
+    def queues(self, beginning: str) -> Mapping[str, str]:
+        urls = set(self.client("sqs").list_queues()["QueueUrls"])
+        names = self.stack._names.items()
+        return {name: url for url, name in names if url in urls and name.startswith(beginning)}
+
     def client(self, service: str) -> Any:
         return self.runtime("ShortenerProject").client(service)
 
@@ -284,6 +289,49 @@ def test_a_stream_that_goes_on_over_scan_pages_is_counted_once(
     monkeypatch.setattr("millrace.lagging.SLICE", 1)
     view = lag_of_links(bench)
     assert (view["streams"], view["behind"]) == (1, 0)
+
+
+def test_lag_counts_every_queue_of_the_capability(edited: Stack, bench: Bench) -> None:
+    declared = {n for each in edited._templates for n in each.names("AWS::SQS::Queue")}
+    edited.request("GET", f"/{CODE}")
+    waiting = told(bench("lag", "shortener", "--json"))["queues"]
+    assert waiting.keys() == declared
+    assert (waiting["ShortenerClicks"], waiting["ShortenerEnforcementDlq"]) == (1, 0)
+
+
+def test_lag_tells_of_the_publisher_and_its_queues(edited: Stack, bench: Bench) -> None:
+    edit(edited, title="lost")
+    edited.stream_records()
+    found = told(bench("lag", "shortener", "--json"))
+    [published] = [view for view in found["views"] if view["view"] == "published"]
+    assert (published["streams"], published["behind"]) == (1, 1)
+    assert {"ShortenerPublishRetry", "ShortenerPublishRetryDlq"} <= found["queues"].keys()
+
+
+def test_all_is_told_again_to_who_came_later(
+    edited: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(edited, "other")
+    edited.drain()
+    edit(edited, title="not told yet")
+    edited.stream_records()
+    edited.subscribe("DomainEvents", "Ear", {"capability": ["shortener"]})
+    monkeypatch.setattr("millrace.republishing.SLICE", 1)
+    assert told(bench("republish", "shortener", "--json")) == {"streams": 2, "failed": {}}
+    heard = [json.loads(body) for body in edited.messages("Ear")]
+    assert {(each["stream"], each["version"]) for each in heard} == {
+        (STREAM, 4),
+        ("link#default#other", 1),
+    }
+    assert "2 streams of shortener told again" in bench("republish", "shortener").stdout
+    assert len(edited.messages("Ear")) == 4
+
+
+def test_what_cannot_be_told_again_is_named(edited: Stack, bench: Bench) -> None:
+    edited.faults.fail("sns", "PublishBatch", "AuthorizationError", status=403, times=-1)
+    failed = bench("republish", "shortener", "--json")
+    assert failed.exit_code == 1
+    assert told(failed)["failed"].keys() == {STREAM}
 
 
 # ---- Queues and quarantine --------------------------------------------------------------------

@@ -14,6 +14,9 @@ from tests.integration.costs import Priced, page, shortener
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
+pytestmark = pytest.mark.xdist_group("bills")
+"""One process makes what is measured, once."""
+
 PAGE = ROOT / "docs" / "costs.md"
 
 
@@ -56,7 +59,14 @@ def test_costs_are_as_published(
         ("redirect with a cap, hot", "1 UpdateItem + 1 SendMessage", 0, 1),
         ("redirect, the cap known to be used up", "", 0, 0),
         ("redirect, unknown code", "1 Query", 0.5, 0),
-        ("create that waited, its outcome, its row", "3 PutItem + 1 GetItem", 1, 5),
+        (
+            "create that waited, its outcome, its row, told",
+            "4 PutItem + 1 GetItem + 1 PublishBatch",
+            1,
+            6,
+        ),
+        ("publish 20 new links", "20 PublishBatch + 20 PutItem", 0, 20),
+        ("publish 1 edit", "1 GetItem + 1 PublishBatch + 1 PutItem", 1, 1),
         ("own link", "1 Query", 1, 0),
         ("own link, after 100 edits", "1 Query", 1, 0),
         ("edit", "1 Query + 1 PutItem", 1, 1),

@@ -11,6 +11,7 @@ from tests.support.http_api import Response
 from tests.support.pump import Stack
 
 HOST = "go.acme.example"
+ON_HOST = f"/v1/links/sale?domain={HOST}"
 GOOD = "https://good.example/"
 
 
@@ -22,6 +23,12 @@ def known(stack: Stack) -> None:
     """Until every container knows what was claimed."""
     stack.drain()
     stack.advance(5)
+
+
+def transfer(stack: Stack, owner: str, user: str = "alice", **headers: str) -> Response:
+    sent, path = {"if-match": "*", **headers}, "/v1/links/sale/transfer"
+    query = {"domain": HOST}
+    return stack.request("POST", path, user=user, query=query, json={"owner": owner}, headers=sent)
 
 
 def post(stack: Stack, user: str = "alice", **body: Any) -> Response:
@@ -49,6 +56,52 @@ def test_anothers_domain_is_refused_as_an_unknown_one_is(stack: Stack, domain: s
     refused = post(stack, "mallory", domain=domain)
     assert refused.status == 422
     assert refused.json()["errors"] == [{"field": "domain", "reason": "is not yours"}]
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_link_on_a_domain_is_given_to_nobody_who_does_not_own_it(
+    stack: Stack, released: bool
+) -> None:
+    claim(stack)
+    known(stack)
+    made = post(stack, domain=HOST, alias="sale").json()
+    if released:
+        assert ops(stack, "DELETE", f"/v1/domains/{HOST}").status == 204
+        known(stack)
+    refused = transfer(stack, "bob")
+    assert refused.status == 422
+    reason = "does not own the domain that the link is on"
+    assert refused.json()["errors"] == [{"field": "owner", "reason": reason}]
+    assert stack.request("GET", ON_HOST, user="alice").json() == made
+    assert transfer(stack, "alice", user="mallory").status == 404, "and tells nobody whose it is"
+    assert transfer(stack, "bob", user="mallory").status == 404
+
+
+def test_a_link_follows_its_domain_to_the_next_owner_and_a_repeat_is_answered(
+    stack: Stack,
+) -> None:
+    claim(stack)
+    known(stack)
+    post(stack, domain=HOST, alias="sale")
+    ops(stack, "DELETE", f"/v1/domains/{HOST}")
+    claim(stack, owner="bob")
+    known(stack)
+    first = transfer(stack, "bob", **{"idempotency-key": "k"})
+    assert (first.status, first.json()["version"]) == (200, 2)
+    ops(stack, "DELETE", f"/v1/domains/{HOST}")
+    known(stack)
+    again = transfer(stack, "bob", **{"idempotency-key": "k"})
+    assert (again.status, again.json()) == (200, first.json())
+
+
+def test_a_link_on_a_domain_is_not_given_away_while_nobody_can_tell_whose_it_is(
+    stack: Stack,
+) -> None:
+    claim(stack)
+    known(stack)
+    post(stack, domain=HOST, alias="sale")
+    stack.faults.throttle("dynamodb", "Query", times=3, function="ShortenerEdit")
+    assert transfer(stack, "bob").status == 503
 
 
 def test_the_services_own_host_is_no_custom_domain(stack: Stack) -> None:

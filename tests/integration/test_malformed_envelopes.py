@@ -12,6 +12,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -541,3 +542,58 @@ def test_an_event_that_no_gateway_sends_gives_no_trace_away(
     else:
         part[path[-1]] = value
     assert_presentable(shared.stack, answer(shared.stack, name, event))
+
+
+# ---- The other reader -------------------------------------------------------------------------
+
+PUBLISH = "ShortenerPublish"
+
+
+@pytest.fixture(scope="module")
+def telling() -> Iterator[World]:
+    """A world whose records went to the publisher, and somebody who hears it."""
+    with Stack([ROOT / "template.yaml"]) as stack:
+        world = World(stack)
+        stack.subscribe("DomainEvents", "Ear", {"capability": ["shortener"]})
+        yield world
+
+
+def heard(world: World) -> set[tuple[str, int]]:
+    """What was told: streams and versions."""
+    told = [json.loads(body) for body in world.stack.messages("Ear")]
+    return {(each["stream"], each["version"]) for each in told}
+
+
+@settings(often, max_examples=15)
+@given(
+    damages=st.lists(st.tuples(st.integers(0, 6), DAMAGES), min_size=1, max_size=3),
+    chance=st.randoms(use_true_random=False),
+)
+def test_of_damaged_records_too_all_is_told_or_handed_over(
+    telling: World, damages: list[tuple[int, Damage]], chance: Any
+) -> None:
+    telling.clear()
+    records = damaged(telling, *damages)
+    chance.shuffle(records)
+    telling.stack.deliver(PUBLISH, records)
+    telling.stack.drain()
+    dead = "".join(telling.stack.messages("ShortenerPublishRetryDlq"))
+    left = telling.handed_over() + dead
+    truth = {
+        (stream_of(each), int(each["dynamodb"]["NewImage"]["n"]["N"])) for each in telling.records
+    }
+    assert heard(telling) <= truth
+    for stream, _ in truth - heard(telling):
+        names = {stream, *(number for number, of in telling.numbers.items() if of == stream)}
+        assert any(name in left for name in names), stream
+    assert_nothing_leaked(telling)
+
+
+@settings(often, max_examples=15)
+@given(event=JSON | st.fixed_dictionaries({"Records": JSON | st.lists(RECORDS | JSON, max_size=4)}))
+def test_what_is_no_envelope_tells_nothing(telling: World, event: Any) -> None:
+    telling.clear()
+    with suppress(Exception):
+        telling.stack.invoke(PUBLISH, event)
+    assert heard(telling) == set()
+    assert_nothing_leaked(telling)

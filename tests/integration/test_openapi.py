@@ -24,7 +24,7 @@ from functions.shortener.decider import (
     Standing,
     stream_id,
 )
-from functions.shortener.moderation import NewBan, NewDomain, NewReport, NewStanding
+from functions.shortener.moderation import BanQuery, NewBan, NewDomain, NewReport, NewStanding
 from functions.shortener.openapi import OPS, READ, SHORTENER, WRITE
 from functions.shortener.schemas import NewLinks, Transfer
 from tests.integration.contract import PAGE, Walk, documented
@@ -101,6 +101,8 @@ def test_a_time_comes_in_as_text_and_null_clears_but_the_target() -> None:
 NEW = {"long_url": "https://example.com/other"}
 HELD, FREE = "held.example", "free.example"
 """A host that is banned and claimed, and one that is neither."""
+LIFTED = {"kind": "host", "value": HELD}
+"""The query that ends the host's ban."""
 ALL = {"custom:scopes": f"{READ} {WRITE} {OPS}"}
 WHOLE: dict[type, Json] = {
     NewLinks: {"links": [NEW]},
@@ -111,6 +113,18 @@ WHOLE: dict[type, Json] = {
     NewReport: {"code": "live", "reason": "spam"},
 }
 """Bodies that are right; NEW is, unless its schema is named here."""
+TERMS = {
+    "not_before": "1971-01-01T00:00:00Z",
+    "expires_at": "2027-01-01T00:00:00Z",
+    "fallback_url": "https://example.com/over",
+    "max_clicks": 5,
+    "password": "sesame",
+    "rules": [{"country": ["AT"], "to": [{"url": "https://example.com/at", "weight": 2}]}],
+    "tags": ["spring"],
+    "title": "Spring",
+    "redirect_status": 307,
+}
+"""Every term that a link can have."""
 CREATE, LIST, GET = "POST /v1/links", "GET /v1/links", "GET /v1/links/{code}"
 STATUS = "GET /v1/commands/{id}"
 HISTORY, EDIT, DELETE = f"{GET}/history", "PATCH /v1/links/{code}", "DELETE /v1/links/{code}"
@@ -128,6 +142,7 @@ class Links(Walk):
     scopes = (READ, WRITE, OPS)
     bodies: ClassVar[Mapping[type, Json]] = WHOLE
     body: ClassVar[Json] = NEW
+    queries: ClassVar[Mapping[type, Json]] = {BanQuery: LIFTED}
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack, {"code": LIVE})
@@ -149,9 +164,9 @@ class Links(Walk):
         return super().ask(key, status, kind, at={**(at or {}), **named}, **sent)
 
     def target(self, method: str, path: str, places: Mapping[str, str]) -> str:
-        """A host stands for a ban's value too, and is free where it is to be claimed."""
+        """A host is free where it is to be claimed."""
         host = places.get("host") or (FREE if method == "PUT" else HELD)
-        filled = {"id": self.ticket, "kind": "host", **places, "host": host, "value": host}
+        filled = {"id": self.ticket, **places, "host": host}
         return super().target(method, path, filled)
 
     def create(self, code: str, **body: Any) -> None:
@@ -242,6 +257,11 @@ def read_back(walk: Links) -> None:
         walk.ask(EXPORT, 200, query={"format": form, "limit": "1"})
     walk.ask(EXPORT, 400, "bad_cursor", query={"cursor": "forged"})
     walk.ask(HISTORY, 200, code=LIVE)
+    walk.create("full", **TERMS)
+    cleared = dict.fromkeys(TERMS)
+    walk.ask(EDIT, 200, code="full", headers={"if-match": "*"}, json=cleared)
+    walk.ask(EDIT, 200, code="full", headers={"if-match": "*"}, json=TERMS)
+    walk.ask(HISTORY, 200, code="full")
     walk.ask(HISTORY, 200, code=GONE, query={"limit": "1"})
     walk.ask(HISTORY, 400, "bad_cursor", code=LIVE, query={"cursor": "forged"})
     walk.ask(HISTORY, 404, "not_found", code=UNKNOWN)
@@ -303,14 +323,14 @@ def moderate(walk: Links) -> None:
     walk.ask(standing, 200, code=LIVE, json={"standing": "clear"})
     walk.ask(standing, 404, "not_found", code=UNKNOWN, json=quarantined)
     walk.ask(standing, 410, "gone", code=GONE, json=quarantined)
-    impose, lift, held = "POST /v1/bans", "DELETE /v1/bans/{kind}/{value}", WHOLE[NewBan]
+    impose, lift, held = "POST /v1/bans", "DELETE /v1/bans", WHOLE[NewBan]
     held = {**held, "value": HELD}
     walk.ask(impose, 200, json=held, headers=key)
     walk.ask(impose, 422, reused, json={**held, "reason": "other"}, headers=key)
-    walk.ask(lift, 422, reused, headers=key)
-    walk.ask(lift, 204)
-    walk.ask(lift, 404, "not_found", host=FREE)
-    walk.ask(lift, 422, "invalid", host="a b")
+    walk.ask(lift, 422, reused, query=LIFTED, headers=key)
+    walk.ask(lift, 204, query=LIFTED)
+    walk.ask(lift, 404, "not_found", query={**LIFTED, "value": FREE})
+    walk.ask(lift, 422, "invalid", query={**LIFTED, "value": "a b"})
     walk.ask(impose, 200, json=held)
     claim, release = "PUT /v1/domains/{host}", "DELETE /v1/domains/{host}"
     owner, other = {"owner": OWNER}, WHOLE[NewDomain]
@@ -344,7 +364,7 @@ def be_banned(walk: Links) -> None:
     walk.ask(EDIT, 403, "owner_banned", code=LIVE, json=NEW, headers=headers)
     transfer = "POST /v1/links/{code}/transfer"
     walk.ask(transfer, 403, "owner_banned", code=LIVE, json={"owner": "bob"}, headers=headers)
-    walk.stack.request("DELETE", f"/v1/bans/owner/{OWNER}", user=OWNER, claims=ALL)
+    walk.stack.request("DELETE", f"/v1/bans?kind=owner&value={OWNER}", user=OWNER, claims=ALL)
     walk.stack.drain()
     walk.stack.advance(5)
 

@@ -14,6 +14,9 @@ from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 from tests.support.template import Template
 
+pytestmark = pytest.mark.xdist_group("bills")
+"""One process makes what is measured, once."""
+
 TEMPLATES = list(Template(ROOT / "template.yaml", {}).family())
 FUNCTIONS = [name for each in TEMPLATES for name in each.names("AWS::Serverless::Function")]
 
@@ -43,14 +46,15 @@ def drive_shortener(stack: Stack) -> None:
 def fail_and_heal(stack: Stack) -> None:
     """A projection that fails into the retry queue, and a sweep of a late row that does; one that
     fails into quarantine."""
-    for function in ("ShortenerProject", "ShortenerSweep"):
+    for function in ("ShortenerProject", "ShortenerPublish", "ShortenerSweep"):
         code = stack.request("POST", "/v1/links", user=OWNER, json={"long_url": url(60)}).json()[
             "code"
         ]
         headers = {"if-match": "*"}
         stack.request("DELETE", f"/v1/links/{code}", user=OWNER, headers=headers)
+        # A sweep writes for both readers, and fails for both.
         stack.faults.fail(
-            "dynamodb", "PutItem", "InternalServerError", status=500, times=3, function=function
+            "dynamodb", "PutItem", "InternalServerError", status=500, times=6, function=function
         )
         if function == "ShortenerSweep":
             stack.stream_records()

@@ -190,11 +190,12 @@ def test_a_wrong_password_uses_up_nothing(stack: Stack) -> None:
     assert follow(stack, code).status == 410
 
 
-def test_a_lost_answer_may_cost_a_click_and_never_grants_one(stack: Stack) -> None:
-    code = create(stack, max_clicks=2)["code"]
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_lost_answer_costs_no_click_and_grants_none(stack: Stack, most: int) -> None:
+    code = create(stack, max_clicks=most)["code"]
     stack.faults.lose_response("dynamodb", "UpdateItem")
     statuses = Counter(follow(stack, code).status for _ in range(4))
-    assert statuses == {302: 1, 410: 3}
+    assert statuses == {302: most, 410: 4 - most}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -304,6 +305,28 @@ def test_a_click_that_cannot_be_sent_is_in_the_log_and_the_visitor_gone_on(stack
     assert [click["data"]["code"] for click in lost] == [code, code]
     for click in lost:
         jsonschema.validate(click, CONTRACT)
+
+
+def test_a_queue_that_is_down_is_asked_ever_less_and_after_a_success_anew(stack: Stack) -> None:
+    code = create(stack)["code"]
+    down = stack.faults.fail("sqs", "SendMessage", "InternalError", status=500, times=10_000)
+
+    def tries(seconds: int) -> int:
+        before = down.fired
+        for _ in range(seconds):
+            follow(stack, code)
+            stack.advance(1)
+        # A patient client's, which tries each three times.
+        return (down.fired - before) // 3
+
+    assert 5 <= tries(16) <= 6
+    assert 2 <= tries(16) <= 4
+    stack.faults.clear()
+    stack.advance(8)
+    follow(stack, code)
+    assert len(clicks(stack)) == 1
+    down = stack.faults.fail("sqs", "SendMessage", "InternalError", status=500, times=10_000)
+    assert tries(4) >= 2
 
 
 def visitor(stack: Stack, code: str, **headers: str) -> Any:

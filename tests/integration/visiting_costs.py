@@ -53,7 +53,7 @@ class Visitors:
         accepted = self._stack.request("POST", "/v1/links", user=self._owner, json=body)
         self._stack.faults.clear()
         place = "/v1/" + accepted.json()["status_url"].partition("/v1/")[2]
-        executed = priced("create that waited, its outcome, its row", self._stack.drain)
+        executed = priced("create that waited, its outcome, its row, told", self._stack.drain)
         return [executed, priced("what became of it", lambda: self._ask("GET", place, 200))]
 
     def _life(self, priced: Pricing) -> list[Priced]:
@@ -68,7 +68,7 @@ class Visitors:
         self._stack.drain()
         self._stack.advance(GRACE_MS / 1000)
         self._tick()
-        purged = priced("purge of a link of 2 commits, projected", self._stack.drain)
+        purged = priced("purge of a link of 2 commits, projected, told", self._stack.drain)
         self._pass(TOMBSTONE_MS - 60_000)
         self._stack.advance(60)
         self._tick()

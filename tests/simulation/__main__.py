@@ -51,7 +51,7 @@ def main() -> int:
     if options.until_violation:
         return _until_violation(options)
     worlds = [options.world] if options.world else WORLDS
-    # Not one after another only until the first that fails: each world has its own to tell.
+    # Each, whatever became of the one before.
     return max([_many(options, world) for world in worlds])
 
 
@@ -161,8 +161,9 @@ def _many(options: argparse.Namespace, world: str) -> int:
         console.print(f"exempt: {' '.join(cell)}: {reason}")
     seconds = time.monotonic() - started
     console.print(
-        f"{world}: {options.seeds} seeds clean in {seconds:.1f} s: {options.seeds / seconds:.1f} seeds/s, "
-        f"{turns / seconds:.0f} turns/s on {options.jobs} processors"
+        f"{world}: {options.seeds} seeds clean in {seconds:.1f} s: "
+        f"{options.seeds / seconds:.1f} seeds/s, {turns / seconds:.0f} turns/s "
+        f"on {options.jobs} processors"
     )
     missing = coverage.missing(cells)
     if missing and options.seeds >= ENOUGH_SEEDS:

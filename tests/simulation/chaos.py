@@ -23,7 +23,7 @@ CALL_KINDS = (
 )
 """What may happen at any AWS call. `freeze` stops the container, perhaps beyond its time-out."""
 CONFLICTING = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
-PARTIAL = {"BatchGetItem", "BatchWriteItem", "SendMessageBatch"}
+PARTIAL = {"BatchGetItem", "BatchWriteItem", "PublishBatch", "SendMessageBatch"}
 RARE = {
     "BatchWriteItem",
     "DeleteItem",

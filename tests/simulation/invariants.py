@@ -47,6 +47,10 @@ class Logged:
         return self.states[-1]
 
 
+Tells = Callable[[str, Logged], tuple[str, State] | None]
+"""(stream, commit) to the type and data that are published of it; None where that is nothing."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the oracle knows of one kind of stream: how its events fold, in which state it takes no
@@ -65,10 +69,10 @@ class Kind:
 @dataclass(frozen=True)
 class Capability:
     """What the oracle knows of a capability: logical names of its tables and queues, how its
-    events fold, in which state a stream takes no more of them, what its row holds, and how many
-    commands with a key a stream remembers. `others` are further kinds of streams, by their name;
-    `several` says of a correlation that many commits may bear it; `buried` in which state a stream
-    may be purged."""
+    events fold, in which state a stream takes no more of them, what its row holds, how many
+    commands with a key a stream remembers, and what a commit tells others. `others` are further
+    kinds of streams, by their name; `several` says of a correlation that many commits may bear it;
+    `buried` in which state a stream may be purged."""
 
     name: str
     events: str
@@ -82,6 +86,8 @@ class Capability:
     fold: Fold
     ended: Callable[[State], bool]
     row: Callable[[int, State], Mapping[str, Any]]
+    publisher: str
+    tells: Tells
     others: Mapping[str, Kind] = field(default_factory=dict)
     several: Callable[[str], bool] = lambda correlation: False
     buried: Callable[[State], bool] = lambda state: False
@@ -335,7 +341,7 @@ class Views:
             return
         failures, since = old.get("failures", 0) + 1, old.get("since", new["since"])
         true = {**new, "stream": stream, "failures": failures, "since": since}
-        views = (self._capability.kind(stream).view, "*")
+        views = (self._capability.kind(stream).view, "published", "*")
         if new != true or new["view"] not in views or not new["error"]:
             raise Violation("quarantine tells what, how often and since when", f"{old}, then {new}")
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.simulation.invariants import Capability, Kind, State
+from tests.simulation.invariants import Capability, Kind, Logged, State
 
 HOST = "https://c0ffee00.execute-api.us-east-1.amazonaws.com"
 RING = 8
@@ -28,6 +28,7 @@ _NEW: State = {
     "standing": "clear",
     "reason": None,
     "ban": None,
+    "quarantine": None,
     "expired_at": None,
     "deleted": False,
     "deleted_at": None,
@@ -49,21 +50,35 @@ _SETS = {
 }
 
 
+VERDICTS = {
+    "LinkQuarantined": "quarantined",
+    "LinkBanned": "banned",
+    "LinkCleared": "clear",
+}
+"""The standing that each such event gives."""
+
+
 def fold(state: State, kind: str, data: dict[str, Any]) -> State:
     """What a link's events mean."""
     if kind in _SETS:
         return {**state, _SETS[kind]: data.get(_SETS[kind])}
-    ban = data.get("ban")
+    if kind in VERDICTS:
+        return {**state, **_judged(state, VERDICTS[kind], data.get("reason"), data.get("ban"))}
     changes: dict[str, State] = {
         "LinkCreated": {**_NEW, **data},
         "LinkDisabled": {"disabled": True},
         "LinkEnabled": {"disabled": False},
         "LinkDeleted": {"deleted": True, "deleted_at": data.get("deleted_at")},
-        "LinkQuarantined": {"standing": "quarantined", "reason": data.get("reason"), "ban": None},
-        "LinkBanned": {"standing": "banned", "reason": data.get("reason"), "ban": ban},
-        "LinkCleared": {"standing": "clear", "reason": None, "ban": None},
     }
     return {**state, **changes[kind]}
+
+
+def _judged(state: State, standing: str, reason: str | None, ban: str | None) -> State:
+    """A ban keeps the quarantine that it comes over; a verdict of its own ends it."""
+    beneath = None
+    if ban is not None:
+        beneath = state["reason"] if state["standing"] == "quarantined" else state["quarantine"]
+    return {"standing": standing, "reason": reason, "ban": ban, "quarantine": beneath}
 
 
 def row(version: int, state: State) -> dict[str, Any]:
@@ -76,6 +91,41 @@ def row(version: int, state: State) -> dict[str, Any]:
 
 def _ban(state: State, kind: str, data: dict[str, Any]) -> State:
     return {**data, "lifted": False} if kind == "BanImposed" else {**state, "lifted": True}
+
+
+_TELLS = {
+    "LinkCreated": "LinkCreated",
+    "LinkDeleted": "LinkDeleted",
+    "LinkPurged": "LinkDeleted",
+    "LinkTransferred": "LinkTransferred",
+}
+_PUBLIC = (
+    "domain",
+    "code",
+    "owner",
+    "standing",
+    "long_url",
+    "redirect_status",
+    "created_at",
+    "not_before",
+    "expires_at",
+    "fallback_url",
+    "max_clicks",
+    "title",
+    "tags",
+    "counted",
+)
+
+
+def tells(stream: str, commit: Logged) -> tuple[str, State] | None:
+    """What others are told of a commit: of links alone, and of no link its password."""
+    if not stream.startswith("link#"):
+        return None
+    state = commit.state
+    told = {name: state[name] for name in _PUBLIC if state[name] is not None}
+    over = "deleted" if state["deleted"] else "disabled" if state["disabled"] else "active"
+    told |= {"state": over, "protected": state["password"] is not None}
+    return _TELLS.get(commit.events[-1][0], "LinkChanged"), told
 
 
 CAPABILITY = Capability(
@@ -91,6 +141,8 @@ CAPABILITY = Capability(
     fold=fold,
     ended=lambda state: bool(state["deleted"]),
     row=row,
+    publisher="ShortenerPublish",
+    tells=tells,
     others={
         # An outcome is written once: whoever read it must not be contradicted.
         "command": Kind(

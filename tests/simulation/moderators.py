@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
-from tests.simulation.invariants import Log, State
-from tests.simulation.links import hosts, shown, stream_id
+from tests.simulation.invariants import Log, Logged, State
+from tests.simulation.links import VERDICTS, hosts, shown, stream_id
 from tests.simulation.shortener import LINKS, Shared
 from tests.simulation.world import Violation, World
 
@@ -78,7 +79,9 @@ class Moderator:
                 raise Violation("what is acknowledged is in the log", f"{body}")
             return
         known = bool(self._log.of(ban_id(kind, value)))
-        answer = self._insist("DELETE", f"/v1/bans/{kind}/{quote(value)}", None)
+        answer = self._insist(
+            "DELETE", f"/v1/bans?{urlencode({'kind': kind, 'value': value})}", None
+        )
         if answer is not None and answer[0] not in ((204, 409) if known else (204, 404)):
             raise Violation("an answer is one of the documented", f"{kind} {value}: {answer}")
 
@@ -110,6 +113,9 @@ class Moderator:
             if not by_hand and (state["ban"] is None) != (not over):
                 detail = f"{stream} has {state['standing']} by {state['ban']}, under {over}"
                 raise Violation("links are held to the bans", detail)
+            if not over and (state["standing"], state["reason"]) != (verdict := _verdict(commits)):
+                detail = f"{stream} has {state['standing']}, judged {verdict}"
+                raise Violation("what moderation gave comes back when no ban is left", detail)
             if state["ban"] is not None:
                 self._world.coverage.hit("bans", "shortener", "enforced")
             elif any(kind == "LinkCleared" for c in commits for kind, _, _ in c.events):
@@ -127,3 +133,13 @@ class Moderator:
     def _in_force(self, ban: str) -> bool:
         commits = self._log.of(ban)
         return bool(commits) and not commits[-1].state["lifted"]
+
+
+def _verdict(commits: Sequence[Logged]) -> tuple[str, str | None]:
+    """The standing that a moderator gave a link last, and the reason."""
+    found: tuple[str, str | None] = ("clear", None)
+    for commit in commits:
+        if commit.correlation.startswith("moderator."):
+            for kind, _, data in commit.events:
+                found = VERDICTS[kind], data.get("reason")
+    return found

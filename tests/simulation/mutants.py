@@ -213,15 +213,15 @@ MUTANTS = (
     Mutant(
         "sweep rings nothing",
         "kernel/sweep.py",
-        "for stream in sorted(late):",
-        "for stream in sorted(late)[:0]:",
+        "for stream in sorted(behind):",
+        "for stream in sorted(behind)[:0]:",
         "a lost record is never made good",
     ),
     Mutant(
         "sweep ignores missing rows",
-        "kernel/projector.py",
-        "late.update(s for s in streams if versions.get(s, 0) < heads[s])",
-        "late.update(s for s in versions if versions[s] < heads[s])",
+        "kernel/readers.py",
+        "found.update(s for s in streams if versions.get(s, 0) < heads[s])",
+        "found.update(s for s in versions if versions[s] < heads[s])",
         "a stream whose first record was lost never gets a row",
     ),
     Mutant(
@@ -242,7 +242,7 @@ MUTANTS = (
     ),
     Mutant(
         "newest_of_each takes the oldest",
-        "kernel/projector.py",
+        "kernel/readers.py",
         "newest[commit.stream].after < commit.after",
         "newest[commit.stream].after > commit.after",
         "of a batch, the row shows the oldest commit",
@@ -553,15 +553,14 @@ MUTANTS = (
         "                TableName=self._table,\n"
         '                Key={"pk": {"S": key}},\n'
         "                UpdateExpression=expression,\n"
-        '                ConditionExpression="attribute_not_exists(used) OR used < :most",\n',
+        "                ConditionExpression=CONDITION,\n",
         "            if not self.left(key, most):\n"
         "                return False\n"
         "            self._client.update_item(\n"
         "                TableName=self._table,\n"
         '                Key={"pk": {"S": key}},\n'
         "                UpdateExpression=expression,\n"
-        '                ConditionExpression="attribute_not_exists(used) OR used < :most'
-        ' OR used >= :most",\n',
+        '                ConditionExpression=CONDITION + " OR used >= :most",\n',
         "of two visitors at the last click both are led on",
     ),
     Mutant(
@@ -723,6 +722,13 @@ MUTANTS = (
         "a ban that was lifted is enforced again",
     ),
     Mutant(
+        "quarantine lost beneath a ban",
+        "shortener/decider.py",
+        "[LinkCleared() if link.quarantine is None else LinkQuarantined(link.quarantine)]",
+        "[LinkCleared()]",
+        "the end of a ban clears what a moderator warned of",
+    ),
+    Mutant(
         "timers look back a minute alone",
         "kernel/timers.py",
         "since = 0 if full else now - RECENT_MS",
@@ -821,6 +827,91 @@ MUTANTS = (
         "\n",
         "a stream whose snapshots are far apart can never be purged",
     ),
+    Mutant(
+        "publisher advances before it publishes",
+        "kernel/publisher.py",
+        """            if envelopes:
+                self._publish(envelopes)
+            self._table.put(PUBLISHED, newest.stream, newest.after, Row())
+""",
+        """            self._table.put(PUBLISHED, newest.stream, newest.after, Row())
+            if envelopes:
+                self._publish(envelopes)
+""",
+        "who dies in between leaves out what nobody looks for again",
+    ),
+    Mutant(
+        "failed entries of a batch ignored",
+        "edge/topic.py",
+        "                raise PublishFailed(self._arn)",
+        "                pass",
+        "the rest of a batch is never told",
+    ),
+    Mutant(
+        "gap not filled",
+        "kernel/publisher.py",
+        "if reached == commit.before and commit.stateful:",
+        "if reached <= commit.before and commit.stateful:",
+        "commits whose records were lost, or came together, are never told",
+    ),
+    Mutant(
+        "gap folded from nothing",
+        "kernel/publisher.py",
+        "            if state is None and not commits[0].stateful:\n",
+        "            if False:\n",
+        "what follows a snapshot is told as if nothing had been before",
+    ),
+    Mutant(
+        "a page of a gap counts for all",
+        "kernel/publisher.py",
+        "            reached, state = commits[-1].after, told[-1][1]\n",
+        "            more = False\n",
+        "a gap longer than a page stays until the next commit",
+    ),
+    Mutant(
+        "consumer lets an older version overwrite",
+        "kernel/envelope.py",
+        "    return table.put(view, envelope.stream, envelope.place, view.render(told))",
+        "    standing = table.row(view, envelope.stream, consistent=True) or (0, {})\n"
+        "    place = max(standing[0] + 1, envelope.place)\n"
+        "    return table.put(view, envelope.stream, place, view.render(told))",
+        "a late envelope takes a row back",
+    ),
+    Mutant(
+        "consumer goes by the version alone",
+        "kernel/envelope.py",
+        "return self.time * MAX_VERSION + self.version",
+        "return self.version",
+        "a stream that takes a free name is never heard of until it is as old as the former",
+    ),
+    Mutant(
+        "sweep forgets the publisher",
+        "kernel/sweep.py",
+        "for reader, ring in readers:",
+        "for reader, ring in readers[:1]:",
+        "a lost last record is never told",
+    ),
+    Mutant(
+        "end leaves the publisher's row",
+        "tests/simulation/tally/handlers/purge.py",
+        ", [TALLIES]), PUBLISHED]",
+        ", [TALLIES])]",
+        "a new stream of that name is not told of until it is as old as the former",
+    ),
+    Mutant(
+        "end does not wait for the publisher",
+        "tests/simulation/tally/handlers/purge.py",
+        "tally.due <= now and published(rows, stream, tombstone.after)",
+        "tally.due <= now",
+        "a stream is gone before its end was told",
+    ),
+    Mutant(
+        "republish moves nothing on",
+        "kernel/publisher.py",
+        "            self._publish([newest])\n        return True",
+        "            pass\n        return True",
+        "a consumer that is new learns nothing of what was told before",
+    ),
 )
 
 QUICK = (
@@ -829,5 +920,6 @@ QUICK = (
     "v < :v inverted",
     "snapshot of the state before",
     "redirect ignores disabling",
+    "failed entries of a batch ignored",
 )
 """Those that die within a few seeds; run with every test run."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from functions.edge.runtime import Runtime
+from functions.edge.topic import Topic
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import Conflict
 from functions.kernel.projector import Kinds, Projector
+from functions.kernel.publisher import Publisher
 from functions.kernel.quarantine import Quarantine
+from functions.kernel.readers import Reader
 from functions.kernel.replay import NotVerified, Replay
 from functions.kernel.views import ViewTable
+from tests.simulation.invariants import Capability
 from tests.simulation.world import Crash, World, physical
 
 SITTING = 3600
@@ -28,20 +32,31 @@ class Bench:
     kinds: Kinds
     view: str
     projector_timeout: int
+    capability: str
+    topic: str
 
     def store(self, runtime: Runtime) -> DynamoStore:
         return DynamoStore(runtime.client("dynamodb"), self.events, runtime.backoff())
+
+    def readers(self, runtime: Runtime) -> tuple[Reader, Reader]:
+        """Both readers of the event table's stream."""
+        store, table = self.store(runtime), self.table(runtime)
+        topic = Topic(runtime, self.topic, self.capability)
+        projector = Projector(store, table, self.kinds).renewed()
+        return projector, Publisher(store, table, self.kinds, topic.publish)
 
     def table(self, runtime: Runtime) -> ViewTable:
         return ViewTable(runtime.client("dynamodb"), self.views, runtime.backoff())
 
 
-def bench(world: World, events: str, views: str, kinds: Kinds, view: str) -> Bench:
+def bench(world: World, capability: Capability, kinds: Kinds, view: str) -> Bench:
     """From logical names."""
     names = world.deployed.names
     functions = world.deployed.functions.values()
     timeout = max(each.timeout for each in functions if each.streams or each.queues)
-    return Bench(physical(names, events), physical(names, views), kinds, view, timeout)
+    events, views = (physical(names, name) for name in (capability.events, capability.views))
+    topic = physical(names, "DomainEvents")
+    return Bench(events, views, kinds, view, timeout, capability.name, topic)
 
 
 def replay(world: World, tools: Bench) -> None:
@@ -64,11 +79,10 @@ def mend(world: World, tools: Bench) -> None:
     """Rings every stream that was set aside, then takes it out of quarantine."""
 
     def whole(runtime: Runtime) -> None:
-        table = tools.table(runtime)
         aside = Quarantine(runtime.client("dynamodb"), tools.views)
         for each in aside.all():
-            projector = Projector(tools.store(runtime), table, tools.kinds)
-            projector.renewed().ring(each.stream)
+            for reader in tools.readers(runtime):
+                reader.ring(each.stream)
             aside.release(each.stream)
             world.coverage.hit("queues", "messages", "released")
 
@@ -86,3 +100,15 @@ def _insist(world: World, work: Callable[[Runtime], None]) -> None:
         except (Crash, NotVerified, Exception) as failure:
             world.note("operator", "", f"begins anew after {failure!r}")
             world.sleep(20)
+
+
+def republish(world: World, tools: Bench, streams: Sequence[str]) -> None:
+    """Publishes the newest of each stream again, as for a consumer that is new."""
+
+    def whole(runtime: Runtime) -> None:
+        _, publisher = tools.readers(runtime)
+        assert isinstance(publisher, Publisher)
+        for stream in streams:
+            publisher.again(stream)
+
+    _insist(world, whole)

@@ -25,8 +25,9 @@ from tests.simulation.redirects import Redirects
 from tests.simulation.tally import simulation as tally
 from tests.simulation.tally import wiring
 from tests.simulation.tally.clockwork import ROUNDS, Clockwork
+from tests.simulation.telling import Telling
 from tests.simulation.visitors import visitors
-from tests.simulation.world import Deployment, World, deployment
+from tests.simulation.world import Deployment, World, deployment, physical
 from tests.support.handlers import ROOT
 
 SWEEPS = 3
@@ -57,11 +58,13 @@ def _hasher() -> PasswordHasher:
 
 @dataclass(frozen=True)
 class Simulated:
-    """One capability in a run: what it is, its true log, its views held to it, its tools."""
+    """One capability in a run: what it is, its true log, its views and what it tells held to it,
+    its tools."""
 
     capability: Capability
     log: Log
     views: Views
+    telling: Telling
     tools: Bench
 
 
@@ -77,12 +80,15 @@ class Simulation(Course):
 
     def _simulated(self, capability: Capability, kinds: Kinds, view: str) -> Simulated:
         world, log = self._world, Log(self._world, capability)
-        tools = bench(world, capability.events, capability.views, kinds, view)
-        return Simulated(capability, log, Views(world, capability, log), tools)
+        tools = bench(world, capability, kinds, view)
+        public = [name for name, kind in kinds.items() if kind.public]
+        views, telling = Views(world, capability, log), Telling(world, capability, log, public)
+        return Simulated(capability, log, views, telling, tools)
 
     def _check(self, function: str, records: Sequence[Any]) -> None:
         for each in self._all:
             each.views.rung(function, records)
+            each.telling.rung(function, records)
 
     def all(self) -> None:
         """The whole run. Raises Violation, Stuck."""
@@ -113,6 +119,7 @@ class Simulation(Course):
         self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
         for each in self._all:
             each.views.settled()
+            each.telling.settled()
         promises.settled()
         redirects.settled()
         moderator.settled()
@@ -122,6 +129,16 @@ class Simulation(Course):
             self._finish("timers", self._clockwork.pass_time)
             self._clockwork.settled()
         self._tally.views.settled()
+        self._finish("republish", self._republish)
+        for each in self._all:
+            each.telling.settled(anew=True)
+
+    def _republish(self) -> None:
+        """For a consumer that is new: all it learns, it learns from what is told again."""
+        heard = physical(self._world.deployed.names, "TallyHeard")
+        self._world.dynamodb.tables[heard].items.clear()
+        for each in self._all:
+            operator.republish(self._world, each.tools, each.telling.streams())
 
     def _sweep_at_times(self) -> None:
         chance = self._world.plan.chance("sweep")

@@ -33,7 +33,7 @@ LINKS = "/v1/links"
 MODERATION = (
     ("PUT", f"{LINKS}/unknown/standing"),
     ("POST", "/v1/bans"),
-    ("DELETE", "/v1/bans/owner/nobody"),
+    ("DELETE", "/v1/bans?kind=owner&value=nobody"),
 )
 ALIASES = ("sale", "Sale", "news", "a.b")
 PATHS = ("", "/one", "/two?q=1")

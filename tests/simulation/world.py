@@ -44,8 +44,15 @@ from tests.support.cloud.errors import Refused
 from tests.support.cloud.s3 import S3
 from tests.support.cloud.sdk import fast_client, sdk_client, waits
 from tests.support.cloud.secrets import SecretsManager
+from tests.support.cloud.sns import SNS
 from tests.support.cloud.sqs import SQS, Queue
-from tests.support.deployment import Function, functions_of, routes_of
+from tests.support.deployment import (
+    Function,
+    Subscription,
+    functions_of,
+    routes_of,
+    subscriptions_of,
+)
 from tests.support.http_api import (
     Request,
     Response,
@@ -64,7 +71,11 @@ CLAIMS = {"custom:tier": "free", "custom:scopes": "shortener:read shortener:writ
 OPERATOR = "Operator"
 """Stands for a function where a tool calls."""
 ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
-THROTTLE_CODES = {"dynamodb": "ProvisionedThroughputExceededException", "s3": "SlowDown"}
+THROTTLE_CODES = {
+    "dynamodb": "ProvisionedThroughputExceededException",
+    "s3": "SlowDown",
+    "sns": "Throttling",
+}
 
 
 class Service(Protocol):
@@ -153,6 +164,8 @@ class Deployment:
     tables: Mapping[str, Mapping[str, Any]]
     queues: Mapping[str, tuple[str, Mapping[str, Any]]]
     buckets: Sequence[str]
+    topics: Sequence[str]
+    subscriptions: Sequence[Subscription]
     secrets: Mapping[str, str]
     names: Mapping[str, str]
     templates: Sequence[Template]
@@ -167,7 +180,8 @@ def deployment(
     """Reads templates once for all seeds; of the functions `only` those whose names begin so."""
     templates = [each for path in paths for each in Template(path, dict(arguments)).family()]
     tables, queues, secrets, names = {}, {}, {}, {}
-    buckets = []
+    topics: list[str] = []
+    buckets: list[str] = []
     for template in templates:
         for name in template.names("AWS::DynamoDB::Table"):
             tables[template.physical(name)] = template.properties(name)
@@ -177,6 +191,9 @@ def deployment(
             arn = template.resolve({"Fn::GetAtt": [name, "Arn"]})
             queues[url] = (arn, template.properties(name))
             names[url] = name
+        for name in template.names("AWS::SNS::Topic"):
+            topics.append(template.resolve({"Ref": name}))
+            names[topics[-1]] = name
         for name in template.names("AWS::S3::Bucket"):
             buckets.append(template.physical(name))
             names[template.physical(name)] = name
@@ -186,7 +203,19 @@ def deployment(
     functions = {each.name: each for each in every if each.name.startswith(only)}
     every_route = [route for template in templates for route in routes_of(template)]
     routes = [route for route in every_route if route.function in functions]
-    return Deployment(functions, routes, tables, queues, buckets, secrets, names, templates)
+    subscriptions = [each for template in templates for each in subscriptions_of(template)]
+    return Deployment(
+        functions,
+        routes,
+        tables,
+        queues,
+        buckets,
+        topics,
+        subscriptions,
+        secrets,
+        names,
+        templates,
+    )
 
 
 def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
@@ -211,9 +240,10 @@ def _sends(function: str) -> tuple[str, ...]:
 
 _WITHIN = {
     "ConditionCheckItem": ("TransactWriteItems",),
-    "SendMessage": (),
     "DeleteObject": ("DeleteObjects",),
     "ListBucket": ("ListObjectsV2",),
+    "Publish": ("PublishBatch",),
+    "SendMessage": (),
 }
 """What a policy allows, and the only operations in which the functions do it."""
 _SENDS = {
@@ -221,7 +251,10 @@ _SENDS = {
     "ShortenerRedirect": ("SendMessage",),
     "AnalyticsTrack": ("SendMessage",),
     "AnalyticsSubmit": ("SendMessage",),
+    "AnalyticsRoll": ("SendMessage",),
+    "AnalyticsGather": ("SendMessage",),
     "AnalyticsFold": ("SendMessage", "SendMessageBatch"),
+    "AnalyticsCompact": ("SendMessage", "SendMessageBatch"),
 }
 """How functions send messages; the others send in batches alone."""
 
@@ -274,11 +307,13 @@ class World:
         self.sqs = SQS(now=lambda: self.scheduler.now / 1000, choose=plan.chance("queues").choice)
         self.sqs.arrived = self.scheduler.rouse
         self.s3 = S3()
+        self.sns = SNS(self.sqs, deployed.topics, deployed.subscriptions)
         self.secrets = SecretsManager()
         self._services: Mapping[str, Service] = {
             "dynamodb": self.dynamodb,
             "sqs": self.sqs,
             "s3": self.s3,
+            "sns": self.sns,
             "secretsmanager": self.secrets,
         }
         self._idle: defaultdict[str, list[Container]] = defaultdict(list)
@@ -339,8 +374,8 @@ class World:
     def _gives_up(self) -> bool:
         """Whether this seed's focus comes about only where rows cannot be written."""
         function, operation, _ = self.focus
-        projects = function.endswith(("Project", "Sweep"))
-        return projects and operation in ("SendMessageBatch", "UpdateItem")
+        reads = function.endswith(("Project", "Publish", "Sweep"))
+        return reads and operation in ("SendMessageBatch", "UpdateItem")
 
     def note(self, what: str, detail: Any, outcome: Any, fault: str = "") -> None:
         scheduler = self.scheduler
@@ -641,7 +676,7 @@ class World:
         return carry_out(params)
 
     def _target(self, params: Mapping[str, Any]) -> str:
-        for name in ("TableName", "QueueUrl", "Bucket"):
+        for name in ("TableName", "QueueUrl", "TopicArn", "Bucket"):
             if name in params:
                 place: str = self.deployed.names.get(params[name], params[name])
                 return f"{place} {params['Key']}" if "Key" in params and name == "Bucket" else place
@@ -686,9 +721,10 @@ def _partial(
     degree: float,
 ) -> dict[str, Any]:
     """Some of a batch is left undone, as the answer says; perhaps all of it."""
-    if operation == "SendMessageBatch":
-        done, left = _divided(params["Entries"], degree)
-        answer = carry_out({**params, "Entries": done}) if done else {}
+    if operation in _ENTRIES:
+        entries = _ENTRIES[operation]
+        done, left = _divided(params[entries], degree)
+        answer = carry_out({**params, entries: done}) if done else {}
         failed = [
             {"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"} for entry in left
         ]
@@ -704,6 +740,9 @@ def _partial(
     if not done:
         return {"Responses": {}, **unprocessed}
     return {**carry_out({"RequestItems": {table: {**request, "Keys": done}}}), **unprocessed}
+
+
+_ENTRIES = {"SendMessageBatch": "Entries", "PublishBatch": "PublishBatchRequestEntries"}
 
 
 def _divided(batch: list[Any], degree: float) -> tuple[list[Any], list[Any]]:

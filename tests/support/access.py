@@ -57,6 +57,8 @@ def accesses(
             found = _dynamodb(operation, params)
         case "sqs":
             found = iter([(operation.removesuffix("Batch"), params.get("QueueUrl", "*"))])
+        case "sns":
+            found = iter([(operation.removesuffix("Batch"), params.get("TopicArn", "*"))])
         case "secretsmanager":
             found = iter([(operation, params.get("SecretId", "*"))])
         case "s3":

@@ -43,6 +43,16 @@ class QueueSource:
 
 
 @dataclass(frozen=True)
+class Subscription:
+    """A queue that gets a topic's messages, raw, if their attributes are as `policy` says; topic
+    and queue by ARN."""
+
+    topic: str
+    queue: str
+    policy: Pattern
+
+
+@dataclass(frozen=True)
 class Schedule:
     """A timer that fires a function; `input` of None sends the service's own event."""
 
@@ -103,6 +113,19 @@ def routes_of(template: Template) -> list[Route]:
         needs_token = route.get("AuthorizationType", "NONE") != "NONE"
         routes.append(route_of(route["RouteKey"], functions[match[1]], needs_token))
     return routes
+
+
+def subscriptions_of(template: Template) -> list[Subscription]:
+    """The subscriptions of one template. Raises TemplateError for one whose messages are not raw,
+    which no consumer here could read."""
+    found = []
+    for name in template.names("AWS::SNS::Subscription"):
+        properties = template.properties(name)
+        if properties["Protocol"] != "sqs" or not properties.get("RawMessageDelivery"):
+            raise TemplateError(f"{name} delivers no raw messages to a queue")
+        policy = properties.get("FilterPolicy", {})
+        found.append(Subscription(properties["TopicArn"], properties["Endpoint"], policy))
+    return found
 
 
 def queue_url(arn: str) -> str:

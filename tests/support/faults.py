@@ -15,7 +15,8 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
-from tests.support.wire import Call, Send
+from tests.support import query_protocol
+from tests.support.wire import Call, Send, bare_client
 
 Effect = Callable[[Call, Send], AWSResponse]
 
@@ -93,6 +94,13 @@ class Faults:
         """The call is refused with an error code of your choice."""
         return self._plan(service, operation, _refuse(code, status), **plan)
 
+    def partial(self, operation: str, **plan: Any) -> Fault:
+        """The call carries out the first half of its batch, and says that the rest failed. For
+        SNS's PublishBatch."""
+        if operation != "PublishBatch":
+            raise NotImplementedError(f"a part of {operation}")
+        return self._plan("sns", operation, _publish_half, **plan)
+
     def crash_before(self, service: str, operation: str, **plan: Any) -> Fault:
         """The container dies before the call takes effect."""
         return self._plan(service, operation, _crash_before, **plan)
@@ -150,10 +158,29 @@ def _conflict(call: Call, send: Send) -> AWSResponse:
     return _answer(call, 400, error)
 
 
+def _publish_half(call: Call, send: Send) -> AWSResponse:
+    """moto takes a batch whole or not at all: the half is a call of its own."""
+    entries = call.params["PublishBatchRequestEntries"]
+    half = len(entries) // 2
+    if half:
+        bare_client("sns").publish_batch(
+            TopicArn=call.params["TopicArn"], PublishBatchRequestEntries=entries[:half]
+        )
+    failed = [
+        {"Id": entry["Id"], "Code": "InternalError", "SenderFault": False}
+        for entry in entries[half:]
+    ]
+    content = query_protocol.answer(call.operation, {"Failed": failed})
+    return AWSResponse(call.url, 200, {}, _Body(content))
+
+
 class _Body(BytesIO):
     def stream(self) -> list[bytes]:
         return [self.read()]
 
 
 def _answer(call: Call, status: int, body: dict[str, Any]) -> AWSResponse:
+    if call.service == "sns":
+        content = query_protocol.refusal(body["__type"].removeprefix("#"))
+        return AWSResponse(call.url, status, {}, _Body(content))
     return AWSResponse(call.url, status, {}, _Body(json.dumps(body).encode()))

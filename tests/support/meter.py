@@ -30,8 +30,9 @@ DOLLARS_PER_MILLION: Mapping[str, float] = {
 }
 """us-east-1, on demand; AWS price lists of each service, November 2026."""
 
-SQS_REQUEST = 64 * 1024
-"""Bytes of payload that SQS bills as one request (Amazon SQS pricing)."""
+PAYLOAD = 64 * 1024
+"""Bytes of payload that SQS and SNS bill as one request, a batch as a whole (Amazon SQS pricing,
+Amazon SNS pricing); that SNS hands messages to SQS costs nothing."""
 S3_REQUESTS = {
     "PutObject": "s3:write",
     "ListObjectsV2": "s3:write",
@@ -151,8 +152,13 @@ class Meter:
 
 
 def _billed_requests(call: Call) -> int:
-    if call.service != "sqs":
+    content = _CONTENT.get(call.service)
+    if content is None:
         return 1
-    entries = call.params.get("Entries", [call.params])
-    size = sum(len(entry.get("MessageBody", "").encode()) for entry in entries)
-    return max(1, ceil(size / SQS_REQUEST))
+    entries = next((call.params[name] for name in _ENTRIES if name in call.params), [call.params])
+    size = sum(len(entry.get(content, "").encode()) for entry in entries)
+    return max(1, ceil(size / PAYLOAD))
+
+
+_CONTENT = {"sqs": "MessageBody", "sns": "Message"}
+_ENTRIES = ("Entries", "PublishBatchRequestEntries")

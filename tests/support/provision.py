@@ -1,12 +1,13 @@
-"""Makes on moto what a template declares: secrets, queues, buckets, tables and their streams."""
+"""Makes on moto what a template declares: secrets, topics, queues, buckets, tables, streams."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 
+from tests.support.deployment import Subscription, subscriptions_of
 from tests.support.table_stream import TableStream
-from tests.support.template import Template
+from tests.support.template import ARNS, Template
 from tests.support.wire import bare_client
 
 ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
@@ -23,7 +24,8 @@ TABLE_PROPERTIES = (
 QUEUE_ATTRIBUTES = ("VisibilityTimeout", "DelaySeconds", "MessageRetentionPeriod")
 
 Named = tuple[str, str]
-"""(physical name, logical name); a queue's physical name is its URL, a secret's its ARN."""
+"""(physical name, logical name); a queue's physical name is its URL, a secret's and a topic's its
+ARN."""
 
 
 def make_secrets(template: Template) -> Iterator[Named]:
@@ -35,6 +37,35 @@ def make_secrets(template: Template) -> Iterator[Named]:
         made = secrets.create_secret(Name=template.physical(name), SecretString=content)
         template.made[name, "Ref"] = made["ARN"]
         yield made["ARN"], name
+
+
+def make_topics(template: Template) -> Iterator[Named]:
+    """Makes topics."""
+    sns = bare_client("sns")
+    for name in template.names("AWS::SNS::Topic"):
+        yield sns.create_topic(Name=template.physical(name))["TopicArn"], name
+
+
+def subscribe_queues(template: Template) -> None:
+    """Subscribes queues to topics, once both are made."""
+    for subscription in subscriptions_of(template):
+        subscribe(subscription)
+
+
+def subscribe(subscription: Subscription) -> None:
+    """Subscribes one queue; moto delivers and filters by itself."""
+    attributes = {"RawMessageDelivery": "true", "FilterPolicy": json.dumps(subscription.policy)}
+    bare_client("sns").subscribe(
+        TopicArn=subscription.topic,
+        Protocol="sqs",
+        Endpoint=subscription.queue,
+        Attributes=attributes,
+    )
+
+
+def queue_arn(name: str) -> str:
+    """The ARN of a queue by its name."""
+    return ARNS["AWS::SQS::Queue"].format(name=name)
 
 
 def make_queues(template: Template) -> Iterator[Named]:

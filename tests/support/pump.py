@@ -25,7 +25,7 @@ from moto import mock_aws
 from functions.edge.runtime import Handler, Runtime
 from tests.support.clock import FakeClock
 from tests.support.delivery import Pollers, hidden_too
-from tests.support.deployment import Function, functions_of, routes_of
+from tests.support.deployment import Function, Subscription, functions_of, routes_of
 from tests.support.faults import Faults
 from tests.support.http_api import (
     Query,
@@ -42,7 +42,11 @@ from tests.support.provision import (
     make_queues,
     make_secrets,
     make_tables,
+    make_topics,
+    queue_arn,
     streams_of,
+    subscribe,
+    subscribe_queues,
 )
 from tests.support.table_stream import Record
 from tests.support.template import Template
@@ -129,9 +133,11 @@ class Stack:
         self._names = {
             physical: logical
             for template in self._templates
-            for make in (make_secrets, make_queues, make_buckets, make_tables)
+            for make in (make_secrets, make_topics, make_queues, make_buckets, make_tables)
             for physical, logical in make(template)
         }
+        for template in self._templates:
+            subscribe_queues(template)
         self._streams = [stream for each in self._templates for stream in streams_of(each)]
         self.functions = {
             function.name: function for each in self._templates for function in functions_of(each)
@@ -249,6 +255,13 @@ class Stack:
         """Bodies of what a queue holds, hidden and delayed ones included, without receiving."""
         [url] = [url for url, name in self._names.items() if name == queue]
         return [message.body for message in hidden_too(url)]
+
+    def subscribe(self, topic: str, queue: str, policy: Mapping[str, Any]) -> None:
+        """Makes a queue of a test's own that hears a topic; `messages(queue)` are what came."""
+        url = bare_client("sqs").create_queue(QueueName=queue)["QueueUrl"]
+        self._names[url] = queue
+        [arn] = [arn for arn, name in self._names.items() if name == topic]
+        subscribe(Subscription(arn, queue_arn(queue), policy))
 
     def _build(self, function: Function) -> Handler:
         handler: Handler = importlib.import_module(function.module).build(

@@ -21,6 +21,7 @@ from botocore.config import Config
 from moto.core.models import botocore_stubber
 
 from functions.edge.clients import CONFIG, OWN
+from tests.support import query_protocol
 from tests.support.access import Access, accesses
 from tests.support.interleave import pause
 
@@ -135,7 +136,7 @@ def _parameters(body: bytes | str | None) -> Mapping[str, Any]:
     text = body.decode() if isinstance(body, bytes) else body or ""
     if text.startswith("{"):
         return dict(json.loads(text))
-    return dict(parse_qsl(text))
+    return query_protocol.parameters(text)
 
 
 def _s3_parameters(request: Any) -> Mapping[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from functions.analytics import links
+from functions.analytics.audience import find
 from functions.analytics.axis import DAY_MS, local_date
 from functions.analytics.decider import Site
 from functions.analytics.definitions import Definitions
 from functions.analytics.hours import Hours
-from functions.analytics.linkstats import Whose, link_stats
+from functions.analytics.linkstats import link_stats
 from functions.analytics.live import live
 from functions.analytics.owning import owned
 from functions.analytics.questions import LinkStatsQuery, asked
@@ -25,6 +25,7 @@ from functions.edge.settings import settings
 from functions.edge.validation import parse_query
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import NotFound
+from functions.kernel.views import ViewTable
 
 READ = "analytics:read"
 MAX_CODE = 100
@@ -43,15 +44,15 @@ class Queries:
     """The routes' functions, in a given runtime."""
 
     def __init__(self, runtime: Runtime, config: Settings) -> None:
-        self._client = runtime.client("dynamodb")
-        self._views = config.views_table
+        client = runtime.client("dynamodb")
         self._now = runtime.now
         backoff = runtime.backoff()
-        store = DynamoStore(self._client, config.events_table, backoff)
+        store = DynamoStore(client, config.events_table, backoff)
+        self._views = ViewTable(client, config.views_table, backoff)
         self._definitions = Definitions(store, runtime.now)
-        self._rows = Rows(self._client, config.rollups_table, backoff)
+        self._rows = Rows(client, config.rollups_table, backoff)
         # Nothing is sent from here.
-        self._hours = Hours(self._client, config.rollups_table, None, "", backoff)
+        self._hours = Hours(client, config.rollups_table, None, "", backoff)
         self._stats = Stats(self._rows, self._hours, runtime.now)
 
     def stats(self, request: Request) -> Answer:
@@ -68,7 +69,7 @@ class Queries:
         """GET /v1/links/{code}/stats"""
         query: LinkStatsQuery = parse_query(LinkStatsQuery, request.query)
         code, caller = request.path["code"], request.caller
-        whose = self._whose(query.domain, code) if len(code) <= MAX_CODE else None
+        whose = find(self._views, query.domain, code) if len(code) <= MAX_CODE else None
         if whose is None or (whose.owner, whose.tenant) != (caller.user, caller.tenant):
             raise NotFound(code)
         link = links.definition(links.site_of(query.domain, code))
@@ -82,15 +83,6 @@ class Queries:
     def _mine(self, request: Request) -> Site:
         stream_of(request)
         return owned(self._definitions.stream(request.path["site"]), request)
-
-    def _whose(self, domain: str, code: str) -> Whose | None:
-        answer = self._client.get_item(
-            TableName=self._views, Key={"pk": {"S": f"audience@1#link#{domain}#{code}"}}
-        )
-        if "Item" not in answer:
-            return None
-        told: dict[str, Any] = json.loads(answer["Item"]["d"]["S"])
-        return Whose(told.get("owner"), told["tenant"], told["created_at"])
 
 
 def build(runtime: Runtime) -> Handler:

@@ -9,7 +9,6 @@ from functions.edge.doorbells import Retries
 from functions.edge.log import LogLine
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.settings import settings
-from functions.kernel.projector import Projector
 from functions.kernel.replay import drop_retired
 from functions.kernel.sweep import sweep
 
@@ -25,16 +24,14 @@ def build(runtime: Runtime) -> Handler:
     def handler(event: Event, context: Any) -> None:
         log = LogLine(runtime, "analytics", context.aws_request_id)
         retries = Retries(runtime, config.retry_queue_url, log)
-
-        def ring(projector: Projector, stream: str) -> None:
-            retries.attempt(stream, lambda: projector.ring(stream))
+        readers = [(wired.projector, retries.ring)]
 
         def has_time() -> bool:
             return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
 
         with log.closing():
             aside = {each.stream for each in wired.quarantine.all()}
-            swept = sweep(wired.store, wired.table, wired.projector, ring, has_time, aside)
+            swept = sweep(wired.store, wired.table, readers, has_time, aside)
             log.count("swept_streams", swept.rung)
             log.add(checked=swept.checked, complete=swept.complete)
             retries.close()

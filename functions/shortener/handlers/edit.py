@@ -15,6 +15,7 @@ from functions.kernel.dynamo import DynamoStore
 from functions.shortener.admission import Admission
 from functions.shortener.decider import (
     DECIDER,
+    DEFAULT_DOMAIN,
     Command,
     DeleteLink,
     EditLink,
@@ -71,8 +72,8 @@ def build(runtime: Runtime) -> Handler:
     def transfer(request: Request) -> Answer:
         owner = parse_body(Transfer, request).owner
         aimed = aim(request)
-        admission.check_owner(request)
-        return show(execute(request, aimed, TransferLink(owner), owner))
+        fits = admission.fits(request, owner, request.query.get("domain", DEFAULT_DOMAIN))
+        return show(execute(request, aimed, TransferLink(owner, fits), owner))
 
     def show(outcome: Outcome[Link | None]) -> Answer:
         assert outcome.state is not None

@@ -72,10 +72,6 @@ def build(runtime: Runtime) -> Handler:
     def tell(bodies: list[Any]) -> None:
         send(runtime.client("sqs"), config.enforcement_queue_url, bodies)
 
-    def daily(log: LogLine) -> None:
-        if enforcer(log).know(None).bans:
-            tell([{"ban": None}])
-
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "shortener", context.aws_request_id)
 
@@ -92,7 +88,8 @@ def build(runtime: Runtime) -> Handler:
 
         with log.closing():
             if "Records" not in event:
-                daily(log)
+                # With no ban in force too: a link may have been missed when the last one ended.
+                tell([{"ban": None}])
                 return None
             answer = consume(event, context, take)
             log.failed = log.failed or bool(answer["batchItemFailures"])

@@ -26,6 +26,7 @@ from functions.shortener.decider import Moderate
 from functions.shortener.directory import DIRECTORY, Directory
 from functions.shortener.domains import ClaimDomain, ReleaseDomain, Taken
 from functions.shortener.moderation import (
+    BanQuery,
     NewBan,
     NewDomain,
     NewStanding,
@@ -97,10 +98,10 @@ class Operations:
         return Answer(200, shown(to_data(outcome.state)))
 
     def lift(self, request: Request) -> Answer:
-        """DELETE /v1/bans/{kind}/{value}"""
-        kind = request.path["kind"]
-        ban = bans.stream_id(kind, banned(kind, request.path["value"]))
-        self._bans.execute(ban, LiftBan(), self._acting(request, None))
+        """DELETE /v1/bans"""
+        named = parse_query(BanQuery, request.query)
+        ban = bans.stream_id(named.kind, banned(named.kind, named.value))
+        self._bans.execute(ban, LiftBan(), self._acting(request, named.model_dump()))
         self._order(ban)
         return Answer(204)
 
@@ -191,7 +192,7 @@ def build(runtime: Runtime) -> Handler:
         "PUT /v1/links/{code}/standing": Route(operations.moderate, OPS),
         "POST /v1/bans": Route(operations.impose, OPS),
         "GET /v1/bans": Route(operations.bans, OPS),
-        "DELETE /v1/bans/{kind}/{value}": Route(operations.lift, OPS),
+        "DELETE /v1/bans": Route(operations.lift, OPS),
         "GET /v1/reports": Route(operations.reports, OPS),
         "PUT /v1/domains/{host}": Route(operations.claim, OPS),
         "GET /v1/domains": Route(operations.domains, READ),

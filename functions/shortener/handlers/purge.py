@@ -16,6 +16,7 @@ from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import NotFound
 from functions.kernel.generations import GENERATIONS, fed
+from functions.kernel.publisher import PUBLISHED, published
 from functions.kernel.purge import Purge, tombstone_of
 from functions.kernel.views import ViewTable
 from functions.shortener.decider import DECIDER, PassTime
@@ -27,7 +28,7 @@ RESERVE_MS = 5_000
 
 
 class Unfinished(Exception):
-    """Time is running out; the message comes again and goes on."""
+    """Time is running out, or the publisher is behind; the message comes again and goes on."""
 
 
 class Settings(NamedTuple):
@@ -48,7 +49,7 @@ class Purger:
         self._commands = Commands(self._store, DECIDER, backoff)
         self._table = ViewTable(client, config.views_table, backoff)
         self._purge = Purge(client, config.events_table, config.views_table)
-        self._quotas = Quotas(client, config.counters_table)
+        self._quotas = Quotas(client, config.counters_table, runtime.entropy)
 
     def pass_time(self, stream: str, log: LogLine, context: Any) -> None:
         """Lets time pass for a link. Raises Unfinished."""
@@ -71,11 +72,17 @@ class Purger:
             return
         tombstone, link = found
         assert link is not None, "a tombstone is a link's"
+        if not published(self._table, stream, tombstone.before):
+            raise Unfinished(stream)
         if not self._purge.trim(tombstone, has_time):
             raise Unfinished(stream)
         self._quotas.forget(clicks_key(stream, link.created_at))
-        if link.due is not None and link.due <= now:
-            self._purge.end(tombstone, fed(self._table.mark(GENERATIONS), [LINKS]))
+        if link.due is None or now < link.due:
+            return
+        # What was never told of that it is gone, others would keep for ever.
+        if published(self._table, stream, tombstone.after):
+            rows = [*fed(self._table.mark(GENERATIONS), [LINKS]), PUBLISHED]
+            self._purge.end(tombstone, rows)
 
     def _context(self, stream: str, log: LogLine, now: int) -> Context:
         return Context(

@@ -60,7 +60,7 @@ class Redirects:
         self._links = HotLinks(
             store, runtime.now, lambda: int.from_bytes(runtime.entropy(4)) / 2**32
         )
-        self._quotas = Quotas(client, config.counters_table)
+        self._quotas = Quotas(client, config.counters_table, runtime.entropy)
         self._clicks = Clicks(runtime, config.clicks_queue_url)
         self._visitors = Visitors(runtime, config.secret_arn)
 

@@ -1,4 +1,5 @@
-"""The sweep, on a schedule: rings every link whose row is behind, drops what a replay retired."""
+"""The sweep, on a schedule: rings every link that is behind in a view or was not published, drops
+what a replay retired."""
 
 from __future__ import annotations
 
@@ -8,10 +9,9 @@ from functions.edge.doorbells import Retries
 from functions.edge.log import LogLine
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.settings import settings
-from functions.kernel.projector import Projector
 from functions.kernel.replay import drop_retired
 from functions.kernel.sweep import sweep
-from functions.shortener.projecting import Settings, projection
+from functions.shortener.projecting import PublisherSettings, Settings, projection, publisher
 
 RESERVE_MS = 10_000
 """Time kept back to finish a slice in: a thousand late streams are beyond any good day."""
@@ -20,24 +20,25 @@ RESERVE_MS = 10_000
 def build(runtime: Runtime) -> Handler:
     """The handler, in a given runtime."""
     config = settings(Settings, runtime.env)
-    wired = projection(runtime, config)
+    publishing = settings(PublisherSettings, runtime.env)
+    wired, tells = projection(runtime, config), publisher(runtime, publishing)
 
     def handler(event: Event, context: Any) -> None:
         log = LogLine(runtime, "shortener", context.aws_request_id)
         retries = Retries(runtime, config.retry_queue_url, log)
-
-        def ring(projector: Projector, stream: str) -> None:
-            retries.attempt(stream, lambda: projector.ring(stream))
+        untold = Retries(runtime, publishing.publish_retry_queue_url, log)
+        readers = ((wired.projector, retries.ring), (tells, untold.ring))
 
         def has_time() -> bool:
             return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
 
         with log.closing():
             aside = {each.stream for each in wired.quarantine.all()}
-            swept = sweep(wired.store, wired.table, wired.projector, ring, has_time, aside)
+            swept = sweep(wired.store, wired.table, readers, has_time, aside)
             log.count("swept_streams", swept.rung)
             log.add(checked=swept.checked, complete=swept.complete)
             retries.close()
+            untold.close()
             log.count("dropped_rows", drop_retired(wired.table, runtime.now(), has_time))
 
     return handler

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from functions.analytics.cells import decode_cells
-from functions.analytics.decider import DEFAULT_PAIRS, CreateSite, GrowLanes, SetGoal, Site
+from functions.analytics.decider import CreateSite, GrowLanes, SetGoal, Site
 from functions.analytics.events import Terms
 from functions.analytics.rows import Entry, _read_top
 from functions.analytics.sketches import estimate, is_exact, sketch
@@ -31,6 +31,7 @@ BATCH = 20
 ROLLED_EVERY_MS = 12 * HOUR_MS
 """How seldom dirty hours are rolled up here, so that the time goes into events, not into rolling
 the same hours up each minute."""
+PAIRS = (("page", "country"), ("country", "device"))
 MAX_LISTED, MAX_VALUES = 1000, 5000
 SIGMA = 0.0153
 """The standard error that the sketch is documented to have."""
@@ -132,11 +133,13 @@ class Arrival(NamedTuple):
 def arrivals(chance: random.Random, events: list[Event]) -> list[Arrival]:
     """Messages with all events, 5 % of them twice, 10 % late by up to 20 hours; shuffled among those that come at the same time."""
     coming = [*events, *chance.sample(events, len(events) // 20)]
-    waits = (
-        chance.randrange(LATEST_MS) if chance.random() < 0.1 else chance.randrange(60_000)
-        for _ in coming
+    order = sorted(
+        (
+            event.at + chance.randrange(LATEST_MS if chance.random() < 0.1 else 60_000),
+            event,
+        )
+        for event in coming
     )
-    order = sorted(zip((e.at + w for e, w in zip(coming, waits, strict=True)), coming, strict=True))
     batches: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
     found = []
     for at, event in order:
@@ -229,7 +232,6 @@ def meanings(event: Event) -> Iterator[tuple[str, str]]:
     yield "browser", browser
     yield "os", system
     yield "page*country", f"{event.page}\t{event.country}"
-    yield "page*device", f"{event.page}\t{device}"
     yield "country*device", f"{event.country}\t{device}"
     if event.referrer:
         yield "referrer", event.referrer
@@ -311,7 +313,7 @@ def sites(flood: Flood, number: int) -> list[Site]:
     made = []
     for place in range(number):
         timezone, phase = (("UTC", 0), ("Asia/Kolkata", 30))[place % 2]
-        terms = Terms(timezone=timezone, phase=phase, properties=("plan",), pairs=DEFAULT_PAIRS)
+        terms = Terms(timezone=timezone, phase=phase, properties=("plan",), pairs=PAIRS)
         create = CreateSite(f"site{place:08}", "owner", "Site", (), terms, flood.now)
         minute = (START + DAY_MS + 7 * HOUR_MS) // 60_000
         goals = SetGoal("signup", "event", "signup"), SetGoal("ones", "page", "/p/1*")

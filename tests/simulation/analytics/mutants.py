@@ -55,9 +55,11 @@ MUTANTS = (
     Mutant(
         "marked only if something was written",
         "analytics/folding.py",
-        "        most = max([self._put(site, hour, each, until, now) for each in sorted(buckets)])\n",
+        "        most = max([self._put(site, hour, each, until, now)"
+        " for each in sorted(buckets)])\n",
         "        before = self._hours.seen(site, hour)\n"
-        "        most = max([self._put(site, hour, each, until, now) for each in sorted(buckets)])\n"
+        "        most = max([self._put(site, hour, each, until, now)"
+        " for each in sorted(buckets)])\n"
         "        if self._hours.seen(site, hour) == before:\n"
         "            return False\n",
         "who wrote the segment may have died before it marked the hour",
@@ -140,10 +142,12 @@ MUTANTS = (
     Mutant(
         "pointers counted",
         "analytics/ledger.py",
-        '            yield from (decode(item["f"]["S"]) for item in answer["Items"] if "f" in item)\n',
+        '            yield from (decode(item["f"]["S"])'
+        ' for item in answer["Items"] if "f" in item)\n',
         "            for item in answer['Items']:\n"
         "                site, _, _ = key.rsplit('#', 2)\n"
-        "                seen = Fact(item['sk']['S'], site, int(item.get('to', {}).get('N', 0)), '?')\n"
+        "                at = int(item.get('to', {}).get('N', 0))\n"
+        "                seen = Fact(item['sk']['S'], site, at, '?')\n"
         '                yield decode(item["f"]["S"]) if "f" in item else seen\n',
         "an event of a wrong clock counts twice",
     ),
@@ -277,5 +281,13 @@ MUTANTS = (
         '    return f"{_place(bucket)}#{seen}#{number}"\n',
         '    return f"{_place(bucket)}#0#{number}"\n',
         "a large segment is put together of two",
+    ),
+    Mutant(
+        "remembered before it is written",
+        "analytics/rolling.py",
+        "        late = is_late(dirty.hour, defined.phase, now)\n",
+        "        self._rolled.remember(dirty, read.version, tallies)\n"
+        "        late = is_late(dirty.hour, defined.phase, now)\n",
+        "what could not be written is taken to stand there",
     ),
 )

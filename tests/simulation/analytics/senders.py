@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.simulation.analytics.owner import OWNER, ORIGIN, Owner
+from tests.simulation.analytics.owner import ORIGIN, OWNER, Owner
 from tests.simulation.analytics.truth import CLICKERS, DAY_MS, HOUR_MS, Truth
 from tests.simulation.world import World, physical
 from tests.support.http_api import Response

@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.generations import GENERATIONS, fed
+from functions.kernel.publisher import PUBLISHED, published
 from functions.kernel.purge import Purge, tombstone_of
 from functions.kernel.store import load
 from functions.kernel.timers import MARK, RECENT_MS
@@ -96,7 +97,10 @@ class Clockwork:
         found = tombstone_of(self._tools.store(runtime), DECIDER, stream)
         if found is None or found[1].due > runtime.now():
             return
-        views = fed(self._tools.table(runtime).mark(GENERATIONS), [TALLIES])
+        table = self._tools.table(runtime)
+        if not published(table, stream, found[0].after):
+            return
+        views = [*fed(table.mark(GENERATIONS), [TALLIES]), PUBLISHED]
         if not at_once:
             self._wait(stream, late)
         purge = Purge(runtime.client("dynamodb"), self._tools.events, self._tools.views)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from functions.kernel.codec import EventCodec
 from functions.kernel.decider import Decider
+from functions.kernel.envelope import Public
 from functions.kernel.errors import Gone
 from functions.kernel.store import Stream
 from functions.kernel.views import Row, View
@@ -136,6 +137,14 @@ def _render(stream: Stream[Tally]) -> Row:
     data = {"version": stream.version, "total": tally.total}
     listed = "all" if tally.purged_at is None else None
     return Row(data, listed, stream.id, due=tally.due)
+
+
+def public(events: Sequence[Event], tally: Tally) -> Public | None:
+    """What one commit tells: a single count tells nothing."""
+    if len(events) == 1 and isinstance(events[0], Added):
+        return None
+    state = {"owner": tally.owner, "total": tally.total, "closed": tally.closed_at is not None}
+    return Public(type(events[-1]).__name__, state)
 
 
 DECIDER: Decider[Command, Tally, Event] = Decider(

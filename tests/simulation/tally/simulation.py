@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.invariants import Capability, Log, State
+from tests.simulation.invariants import Capability, Log, Logged, State
 from tests.simulation.tally.decider import (
     GRACE_MS,
     IDLE_MS,
@@ -68,6 +68,16 @@ def purged(state: State) -> bool:
     return state["purged_at"] is not None
 
 
+def tells(stream: str, commit: Logged) -> tuple[str, State] | None:
+    """What others are told of a commit on a tally: nothing of a single count."""
+    kinds = [kind for kind, _, _ in commit.events]
+    if kinds == ["Added"]:
+        return None
+    state = commit.state
+    closed = state["closed_at"] is not None
+    return kinds[-1], {"owner": state["owner"], "total": state["total"], "closed": closed}
+
+
 CAPABILITY = Capability(
     name="tally",
     events="TallyEvents",
@@ -81,6 +91,8 @@ CAPABILITY = Capability(
     fold=fold,
     ended=purged,
     row=row,
+    publisher="TallyPublish",
+    tells=tells,
     buried=purged,
 )
 

@@ -1,16 +1,18 @@
-"""The projector of tallies, as its functions use it, and what it works on."""
+"""The readers of tallies' events, as their functions use them, and what they work on."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from functions.edge.runtime import Runtime
+from functions.edge.topic import Topic
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.projector import Kind, Projector
+from functions.kernel.publisher import Publisher
 from functions.kernel.views import ViewTable
-from tests.simulation.tally.decider import DECIDER, TALLIES
+from tests.simulation.tally.decider import DECIDER, TALLIES, public
 
-KINDS = {"tally": Kind(DECIDER, [TALLIES])}
+KINDS = {"tally": Kind(DECIDER, [TALLIES], public)}
 
 
 class Tables(NamedTuple):
@@ -21,11 +23,12 @@ class Tables(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What both functions that keep the rows are told by their environment."""
+    """What the functions that read the stream are told by their environment."""
 
     events_table: str
     views_table: str
     retry_queue_url: str
+    domain_events_arn: str
 
 
 def store(runtime: Runtime, config: Tables | Settings) -> DynamoStore:
@@ -41,3 +44,9 @@ def table(runtime: Runtime, config: Tables | Settings) -> ViewTable:
 def projector(runtime: Runtime, config: Settings) -> Projector:
     """What keeps the rows."""
     return Projector(store(runtime, config), table(runtime, config), KINDS)
+
+
+def publisher(runtime: Runtime, config: Settings) -> Publisher:
+    """What tells of tallies."""
+    topic = Topic(runtime, config.domain_events_arn, "tally")
+    return Publisher(store(runtime, config), table(runtime, config), KINDS, topic.publish)

@@ -25,6 +25,7 @@ from botocore.exceptions import HTTPClientError
 from botocore.retries import standard
 
 from functions.edge.clients import CONFIG
+from tests.support import query_protocol
 from tests.support.cloud.errors import Refused
 
 Params = dict[str, Any]
@@ -122,7 +123,8 @@ def sdk_client(service: str, send: Send, jitter: Jitter) -> Any:
 
     def before_send(request: Any, event_name: str, **_: Any) -> AWSResponse:
         operation = event_name.rpartition(".")[2]
-        status, content = over_http(service, operation, send, request.body)
+        over = _over_query if service == "sns" else over_http
+        status, content = over(service, operation, send, request.body)
         return AWSResponse(request.url, status, {}, _Body(content))
 
     events.register("before-send", before_send)
@@ -137,6 +139,14 @@ def over_http(service: str, operation: str, send: Send, content: bytes) -> tuple
         body, status = {"__type": f"#{refusal.code}", "message": refusal.message}, refusal.status
         body |= refusal.body
     return status, json.dumps(body, default=_base64).encode()
+
+
+def _over_query(service: str, operation: str, send: Send, content: str) -> tuple[int, bytes]:
+    try:
+        params = query_protocol.parameters(content)
+        return 200, query_protocol.answer(operation, send(service, operation, params))
+    except Refused as refusal:
+        return refusal.status, query_protocol.refusal(refusal.code, refusal.message)
 
 
 @contextmanager

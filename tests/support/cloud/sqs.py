@@ -113,7 +113,7 @@ class SQS:
     def _send_batch(self, params: Params) -> Params:
         only(params, "QueueUrl", "Entries")
         queue, entries = self.queue(params), params["Entries"]
-        _check_batch(entries)
+        check_batch(entries)
         if sum(len(entry["MessageBody"].encode()) for entry in entries) > MAX_BYTES:
             raise Refused("AWS.SimpleQueueService.BatchRequestTooLong", "Batch requests too long")
         for entry in entries:
@@ -180,7 +180,7 @@ class SQS:
 
     def _delete_batch(self, params: Params) -> Params:
         only(params, "QueueUrl", "Entries")
-        _check_batch(params["Entries"])
+        check_batch(params["Entries"])
         for entry in params["Entries"]:
             handle = entry["ReceiptHandle"]
             self._delete({"QueueUrl": params["QueueUrl"], "ReceiptHandle": handle})
@@ -195,13 +195,14 @@ class SQS:
         return {}
 
 
-def _check_batch(entries: list[Params]) -> None:
+def check_batch(entries: list[Params], prefix: str = "AWS.SimpleQueueService.") -> None:
+    """Raises Refused for a batch that breaks the rules; SNS has the same, without a `prefix`."""
     if not entries:
-        raise Refused("AWS.SimpleQueueService.EmptyBatchRequest", "There should be one entry")
+        raise Refused(f"{prefix}EmptyBatchRequest", "There should be one entry")
     if len(entries) > MAX_BATCH:
-        raise Refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "Maximum is 10")
+        raise Refused(f"{prefix}TooManyEntriesInBatchRequest", "Maximum is 10")
     if len({entry["Id"] for entry in entries}) < len(entries):
-        raise Refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Ids must differ")
+        raise Refused(f"{prefix}BatchEntryIdsNotDistinct", "Ids must differ")
 
 
 def _shown(message: Message) -> Params:

@@ -85,12 +85,20 @@ class TestCreating:
         assert again.repeated
         assert again.state == Pile((1,))
 
-    @pytest.mark.parametrize("key", [None, "another"], ids=["no-key", "another-key"])
-    def test_what_is_rejected_and_no_repeat_stays_rejected(
-        self, store: Watched, key: str | None
+    @pytest.mark.parametrize(
+        ("stream", "key", "error"),
+        [
+            (STREAM, None, Rejected),
+            ("free", "another", Rejected),
+            (STREAM, "another", AlreadyExists),
+        ],
+        ids=["no-key", "another-key", "another-key-on-anothers-stream"],
+    )
+    def test_what_is_rejected_and_no_repeat_stays_so_but_where_another_stands(
+        self, store: Watched, stream: str, key: str | None, error: type[Exception]
     ) -> None:
-        with pytest.raises(Rejected):
-            commands(store).create(STREAM, put(-1), by(key=key))
+        with pytest.raises(error):
+            commands(store).create(stream, put(-1), by(key=key))
 
     def test_the_same_key_with_another_payload_is_refused(self, store: Watched) -> None:
         with pytest.raises(CommandReused):

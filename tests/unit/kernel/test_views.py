@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.kernel.projector import newest_of_each
+from functions.kernel.readers import newest_of_each
 from functions.kernel.store import Commit, Metadata
 
 COMMITS = st.builds(

@@ -64,6 +64,12 @@ def test_resources_are_found_by_logical_id_on_every_page_of_every_stack(
     assert stack.physical("Inner") == "shop-Inner-1"
 
 
+def test_queues_are_told_from_what_else_begins_so(answers: Stubber, stack: CloudStack) -> None:
+    shop(answers)
+    assert stack.queues("") == {"Outer": "https://sqs/shop-Outer-1"}
+    assert stack.queues("Inner") == {}
+
+
 def test_a_resource_that_is_not_there_is_named(answers: Stubber, stack: CloudStack) -> None:
     shop(answers)
     with pytest.raises(BenchError, match="no Nothing in stack shop in this AWS account"):

@@ -195,9 +195,11 @@ EDITED: st.SearchStrategy[EditLink] = st.builds(
         {}, optional={name: st.sampled_from(values) for name, values in SETTINGS.items()}
     ),
 )
-MODERATED = st.builds(Moderate, st.sampled_from(["clear", "quarantined", "banned"])) | st.builds(
-    Enforce, st.sampled_from([None, "ban#host#a", "ban#owner#b"])
-)
+MODERATED = st.builds(
+    Moderate,
+    st.sampled_from(["clear", "quarantined", "banned"]),
+    st.sampled_from(["", "looked at"]),
+) | st.builds(Enforce, st.sampled_from([None, "ban#host#a", "ban#owner#b"]))
 CHANGES: st.SearchStrategy[Command] = EDITED | MODERATED | st.just(DeleteLink(NOW))
 
 
@@ -214,6 +216,21 @@ def test_after_an_edit_the_link_is_what_was_asked_and_asking_again_changes_nothi
         asked = dict(command.changes)
         assert {name: getattr(link, name) for name in asked} == asked
         assert not DECIDER.decide(command, link)
+
+
+@for_all(st.lists(MODERATED))
+def test_the_standing_that_moderation_gave_comes_back_when_no_ban_is_left(
+    commands: list[Command],
+) -> None:
+    link: Link = given(DECIDER, *LIVE).state
+    verdict = ("clear", None)
+    for command in commands:
+        link = DECIDER.fold(link, DECIDER.decide(command, link))  # type: ignore[assignment]
+        if isinstance(command, Moderate):
+            verdict = (link.standing, link.reason)
+            assert (link.standing, link.ban) == (command.standing, None)
+    link = DECIDER.fold(link, DECIDER.decide(Enforce(None), link))  # type: ignore[assignment]
+    assert (link.standing, link.reason, link.ban) == (*verdict, None)
 
 
 @for_all(st.lists(CHANGES))

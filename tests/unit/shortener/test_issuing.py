@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.kernel.commands import Context
-from functions.kernel.errors import AlreadyExists, CommandReused, Conflict
+from functions.kernel.errors import AlreadyExists, CommandReused, Conflict, Rejected
 from functions.kernel.memory import MemoryStore
 from functions.kernel.ring import Signature
 from functions.shortener import codes
@@ -16,7 +16,8 @@ from functions.shortener.decider import Command, DeleteLink, Link, stream_id
 from functions.shortener.events import Terms
 from functions.shortener.issuing import TRIES, Issued, Issuer, Wish
 from functions.shortener.strategies import Strategy
-from tests.unit.shortener.links import DAY, NOW, URL, by, commands, edit
+from tests.support.clock import START as NOW
+from tests.unit.shortener.links import DAY, URL, by, commands, edit
 
 TERMS = Terms(long_url=URL, expires_at=NOW + DAY, redirect_status=302)
 WISH = Wish(TERMS)
@@ -173,6 +174,17 @@ def test_a_repeat_gets_the_first_answer_even_if_the_link_was_changed(
     again = shop.issue(wish, keyed("k"))
     assert (again.link, again.version, again.created) == (first.link, 1, True)
     assert len(shop.store.commits) == 1
+
+
+def test_a_repeat_after_the_expiry_finds_its_link_behind_anothers_code(shop: Shop) -> None:
+    other = shop.issue(WISH)
+    shop.change(other.link, edit(NOW, long_url=URL + "b"))
+    soon = replace(wish(expires_at=NOW + DAY), key="k", required={"expires_at": NOW + DAY})
+    first = shop.issue(soon, keyed("k"))
+    late = shop.issue(soon, replace(keyed("k"), now=NOW + 2 * DAY))
+    assert (late.link, late.repeated) == (first.link, True)
+    with pytest.raises(Rejected):
+        shop.issue(soon, replace(keyed("new"), now=NOW + 2 * DAY))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from functions.kernel.commands import Commands
 from functions.kernel.commands import Context as Surroundings
 from functions.kernel.errors import NotFound
 from functions.kernel.generations import GENERATIONS, fed
+from functions.kernel.publisher import PUBLISHED, published
 from functions.kernel.purge import Purge, tombstone_of
 from tests.simulation.tally.decider import DECIDER, TALLIES, PassTime, Tally
 from tests.simulation.tally.wiring import Tables, store, table
@@ -49,10 +50,12 @@ def build(runtime: Runtime) -> Handler:
             if (found := tombstone_of(events, DECIDER, stream)) is None:
                 return
             tombstone, tally = found
+            if not published(rows, stream, tombstone.before):
+                return  # When the tombstone's time is over, it is looked at once more.
             if not purge.trim(tombstone, has_time):
                 raise Unfinished(stream)
-            if tally.due <= now:
-                purge.end(tombstone, fed(rows.mark(GENERATIONS), [TALLIES]))
+            if tally.due <= now and published(rows, stream, tombstone.after):
+                purge.end(tombstone, [*fed(rows.mark(GENERATIONS), [TALLIES]), PUBLISHED])
 
         return consume(event, context, take)
 
