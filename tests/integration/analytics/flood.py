@@ -27,6 +27,7 @@ from tests.support.clock import START
 from tests.support.cloud.dynamodb import Change, Item, Table
 from tests.support.cloud.errors import Refused
 from tests.support.cloud.metering import MeteredDynamoDB
+from tests.support.cloud.s3 import S3
 from tests.support.cloud.sdk import fast_client
 from tests.support.cloud.sqs import SQS, Queue
 from tests.support.deployment import Function, QueueSource, StreamSource, functions_of
@@ -35,8 +36,12 @@ from tests.support.template import Template
 
 SWEEP_MS = 600_000
 """Longer than a mark may stand."""
+SETTLED_MS = 7_200_000
+"""Longer than any hour takes to end, and be settled."""
 MOST_CALLS = 5000
 """Of one run, about."""
+MOST_MESSAGES = 100
+"""That one run is given; a queue in memory with more is slow."""
 
 
 class Crash(BaseException):
@@ -67,7 +72,8 @@ class Flood:
         self.dynamodb = MeteredDynamoDB(now=lambda: self.now)
         self.dynamodb.watch = self._watch
         self.sqs = SQS(now=lambda: self.now / 1000)
-        self.sent = 0
+        self.s3 = S3()
+        self.sent = self.stored = 0
         self.records: list[Item] = []
         self._ids = count(1)
         self._fuse = 0
@@ -82,6 +88,8 @@ class Flood:
         for name in template.names("AWS::DynamoDB::Table"):
             table = template.physical(name)
             self.dynamodb.tables[table] = Table.declared(table, template.properties(name))
+        for name in template.names("AWS::S3::Bucket"):
+            self.s3.buckets[template.physical(name)] = {}
         for name in template.names("AWS::SQS::Queue"):
             url = template.resolve({"Ref": name})
             arn = template.resolve({"Fn::GetAtt": [name, "Arn"]})
@@ -156,6 +164,11 @@ class Flood:
         if service == "sqs":
             self.sent += 1
             return self.sqs.call(operation, params)
+        if service == "s3":
+            self.stored += 1
+            if hasattr(body := params.get("Body"), "read"):
+                params = {**params, "Body": body.read()}
+            return self.s3.call(operation, params)
         return self.dynamodb.call(operation, params)
 
     # ---- What feeds them ----------------------------------------------------------------------
@@ -173,8 +186,13 @@ class Flood:
         """One batch from a function's queue; whether there was one. One in fifty is delivered
         twice, since its deletion gets lost."""
         source = self.queue(function)
-        asked = {"QueueUrl": source.url, "MaxNumberOfMessages": min(10, source.batch_size)}
-        messages = self.sqs.call("ReceiveMessage", asked).get("Messages", [])
+        messages: list[Mapping[str, Any]] = []
+        while len(messages) < min(source.batch_size, MOST_MESSAGES):
+            most = min(10, source.batch_size - len(messages))
+            asked = {"QueueUrl": source.url, "MaxNumberOfMessages": most}
+            if not (more := self.sqs.call("ReceiveMessage", asked).get("Messages", [])):
+                break
+            messages += more
         if not messages:
             return False
         with suppress(Crash):
@@ -220,14 +238,18 @@ class Flood:
     def settle(self) -> None:
         """Lets time pass, and the sweep go round, until nothing is left to do."""
         quiet = 0
+        self.now += SETTLED_MS
         while quiet < 2:
             self.now += SWEEP_MS
             self.fold()
             before = self.sent
             self._resend()
-            for function in ("AnalyticsIngest", "AnalyticsRoll"):
+            with suppress(Crash):
+                self.invoke("AnalyticsCompact", {"for": "compaction"})
+            for function in ("AnalyticsIngest", "AnalyticsGather", "AnalyticsCompact"):
                 self.drain(function)
             self.fold()
+            self.drain("AnalyticsRoll")
             busy = self.sent > before or any(queue.messages for queue in self.sqs.queues.values())
             quiet = 0 if busy else quiet + 1
 

@@ -32,6 +32,8 @@ class MeteredDynamoDB(DynamoDB):
         self.bill[operation] += 1
         if operation in WRITES:
             return self._billed_write(operation, params)
+        if operation == "BatchWriteItem":
+            return self._billed_deletions(params)
         self._sizes.clear()
         answer = super().call(operation, params)
         self.bill["rcu"] += self._units(operation, params)
@@ -61,6 +63,14 @@ class MeteredDynamoDB(DynamoDB):
             raise
         self.bill["wcu"] += write_units(max(before, _size(table, key)))
         return answer
+
+    def _billed_deletions(self, params: Params) -> Params:
+        [(name, requests)] = params["RequestItems"].items()
+        table = self.table(name)
+        for request in requests:
+            key = table.keys.of(request["DeleteRequest"]["Key"])
+            self.bill["wcu"] += write_units(_size(table, key))
+        return super().call("BatchWriteItem", params)
 
     def _seen(self, table: Table, key: Any, params: Params) -> Version:
         version = super()._seen(table, key, params)
