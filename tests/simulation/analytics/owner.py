@@ -30,7 +30,7 @@ from functions.kernel.store import load
 from functions.kernel.views import ViewTable
 from tests.simulation.actors import run_schedule
 from tests.simulation.analytics.truth import Truth
-from tests.simulation.world import Crash, World, physical
+from tests.simulation.world import OPERATOR, Crash, Violation, World, physical
 
 OWNER = "owner"
 ORIGIN = "https://shop.example"
@@ -60,7 +60,7 @@ class Owner:
                 properties=("plan",),
                 pairs=(("page", "country"),),
                 identity=self._chance.choice(("day", "week", "month")),
-                ledger=BULK if place and self._chance.random() < 0.5 else EXACT,
+                ledger=BULK if place and self._chance.random() < 0.6 else EXACT,
             )
             create = CreateSite(id, OWNER, "Shop", (ORIGIN,), terms, self._world.now)
             runtime = self._world.operator(SITTING)
@@ -137,17 +137,23 @@ class Caretaker:
     def tend(self) -> None:
         """One round, until it is done."""
         insist(self._world, self._tend)
+        self.compact()
+        self._truth.check_salts()
+
+    def compact(self) -> None:
+        """Fires the schedules of compaction and, now and then, of retention."""
         compact = self._world.deployed.functions["AnalyticsCompact"]
         for number, schedule in enumerate(compact.schedules):
             if "retention" not in (schedule.input or "") or self._chance.random() < 0.2:
                 run_schedule(self._world, compact, number)
-        self._truth.check_salts()
 
     def _tend(self, runtime: Runtime) -> None:
         client = runtime.client("dynamodb")
         hours = self._hours(runtime)
-        if hours.resend(runtime.now()):
+        if number := hours.resend(runtime.now()):
             self._world.coverage.hit("sweep", "sent again")
+            if not self._failed():
+                raise Violation("no hour waits for the sweep without a cause", str(number))
         if salts.delete_old(client, self._salts, runtime.now()):
             self._world.coverage.hit("sweep", "salts deleted")
         folder = self._folder(runtime)
@@ -160,6 +166,12 @@ class Caretaker:
         marks = ViewTable(client, self._views, runtime.backoff())
         while not catcher.sweep(marks, ring, lambda: False).complete:
             pass
+
+    def _failed(self) -> bool:
+        """Whether anything went wrong on the way from facts to rows."""
+        place = ("Fold", "Roll", "Gather", "Compact")
+        hits = self._world.coverage.hits
+        return any(cell[0] == "faults" and cell[1].endswith((*place, OPERATOR)) for cell in hits)
 
     def rebuild(self) -> None:
         """Folds every bucket of the hours that the sweep does not look at any more."""

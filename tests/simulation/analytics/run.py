@@ -28,8 +28,9 @@ SIMULATED = (
 )
 LIMITS = {
     "bulk.PART": 2,
-    "catching.SLICE": 3,
     "compaction.MERGED_AT_ONCE": 2,
+    "hours.MAX_DELAY": 0,
+    "hours.MIN_DELAY": 0,
     "hours.PIECE": 100,
     "rollups.DENSE": 2,
     "rollups.FEW": 1,
@@ -40,6 +41,8 @@ ROUNDS = 3
 """Rounds of the caretaker in the end."""
 STUCK = 400
 """Seconds after which a mark is taken to have lost its message, and a little more."""
+GROWN = 1100
+"""Seconds after which lanes that were grown are in use."""
 SETTLED = 8000
 """Seconds after which an hour is compacted, and a little more."""
 
@@ -82,6 +85,10 @@ class Counting(Course):
         world.chaos.calm = False
         self._wave("")
         if self._chance.random() < 0.3:
+            # Until lanes that were grown are in use, while containers stay.
+            self._finish("minutes go by", lambda: world.sleep(GROWN))
+            self._wave("then")
+        if self._chance.random() < 0.3:
             self._finish("days go by", self._let_days_pass)
             self._wave("late")
         world.chaos.calm = True
@@ -94,13 +101,14 @@ class Counting(Course):
     def _wave(self, wave: str) -> None:
         world = self._world
         for sender in senders(world, self._truth, self._owner, wave):
-            sender.age = 3 * DAY_MS if wave else 0
+            sender.age = 3 * DAY_MS if wave == "late" else 0
             self._start(sender.name, sender.run)
         if not wave:
             shortener = Shortener(world, self._truth, self._chance.choice((0, 2, 6)))
             self._start(shortener.name, shortener.run)
             self._start("owner", self._owner.run)
         self._start(f"caretaker{wave}", self._tend_at_times)
+        self._start(f"compactor{wave}", self._compact_at_times)
         world.scheduler.run(lambda: not self._under_way and not world.busy, TURNS)
 
     def _tend_at_times(self) -> None:
@@ -108,6 +116,12 @@ class Counting(Course):
         for _ in range(ROUNDS):
             self._world.sleep(chance.choice((10, 300, 900)))
             self._caretaker.tend()
+
+    def _compact_at_times(self) -> None:
+        chance = self._world.plan.chance("compactor")
+        for _ in range(chance.choice((0, 4, 12))):
+            self._world.sleep(chance.choice((0, 0.2, 1, 20)))
+            self._caretaker.compact()
 
     def _let_days_pass(self) -> None:
         """A few quiet days, in which segments and salts go."""
@@ -121,7 +135,8 @@ class Counting(Course):
 
     def _mend(self) -> None:
         self._redrive()
-        self._caretaker.rebuild()
+        if "drop" in self._world.chaos.struck.values():
+            self._caretaker.rebuild()
         self._world.sleep(SETTLED)
         for _ in range(ROUNDS):
             self._world.sleep(STUCK)

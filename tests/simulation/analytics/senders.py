@@ -16,6 +16,8 @@ CLOCKS = (0, 0, 0, -40_000, 400_000, -HOUR_MS, DAY_MS, -400 * DAY_MS)
 """How far browsers' clocks are ahead, in ms."""
 AGES = (0, 0, 0, 3_000, 90_000, HOUR_MS, 20 * HOUR_MS, 30 * HOUR_MS)
 """How long ago what is sent happened, in ms."""
+PACES = ((0, 0.1, 2, 30, 400), (0, 0.1, 2, 30, 400), (0, 0.01, 0.1, 0.5))
+"""Seconds between what a sender sends."""
 PAGES = ("/", "/docs", "/pricing")
 NAMES = ("pageview", "pageview", "signup")
 LINKS = ("spring", "summer")
@@ -36,13 +38,14 @@ class Sender:
         self.batches = batches
         self.clock = self.chance.choice(CLOCKS)
         self.age = 0
+        self.pace = world.plan.chance("pace").choice(PACES)
         self.private = False
         self._sent: list[Body] = []
 
     def run(self) -> None:
         """A sender's whole life."""
         for number in range(self.batches):
-            self.world.sleep(self.chance.choice((0, 0.1, 2, 30, 400)))
+            self.world.sleep(self.chance.choice(self.pace))
             draw = self.chance.random()
             if self._sent and draw < 0.2:
                 body = self.chance.choice(self._sent)
