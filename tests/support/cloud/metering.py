@@ -1,7 +1,7 @@
 """What calls to the cloud in memory cost, told as they happen.
 
 tests/support/capacity.py asks a backend for every item once more; here the sizes are at hand, and a
-million calls can be billed. The rules are the same, and so are the figures: a test compares them.
+million calls can be billed. The rules are the same.
 """
 
 from __future__ import annotations
