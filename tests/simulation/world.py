@@ -702,8 +702,13 @@ _LASTING = {"throttle", "server_error", "conflict", "lost_request", "lost_respon
 """What may go on for several attempts."""
 
 
+_RIVALS = {"Conflict", "Overtaken"}
+"""Errors by which a function gives way to another, and comes again."""
+
+
 def _excuse(invocation: Invocation, what: str) -> None:
-    if not invocation.causes:
+    gave_way = any(line.get("error") in _RIVALS for line in invocation.lines)
+    if not invocation.causes and not gave_way:
         raise Violation("nothing fails without a cause", what)
 
 
