@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tests.simulation.chaos import Plan
-from tests.simulation.run import Result, simulate
+from tests.simulation.course import Result
+from tests.simulation.run import simulate
 
 T = TypeVar("T")
 

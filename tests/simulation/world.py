@@ -567,7 +567,7 @@ class World:
     ) -> dict[str, Any]:
         self.sleep(0)
         self._check_time(container)
-        if hasattr(body := params.get("Body"), "read"):
+        if hasattr(body := params.get("Body", b""), "read"):
             # From its beginning, as botocore does for each attempt.
             body.seek(0)
             params = {**params, "Body": body.read()}

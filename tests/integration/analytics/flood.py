@@ -119,7 +119,7 @@ class Flood:
 
     # ---- Functions ----------------------------------------------------------------------------
 
-    def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
+    def invoke(self, name: str, event: dict[str, Any]) -> Any:
         """Runs a function. Raises Crash, and what the function raises."""
         function = self.functions[name]
         if name not in self._built:
@@ -166,7 +166,7 @@ class Flood:
             return self.sqs.call(operation, params)
         if service == "s3":
             self.stored += 1
-            if hasattr(body := params.get("Body"), "read"):
+            if hasattr(body := params.get("Body", b""), "read"):
                 params = {**params, "Body": body.read()}
             return self.s3.call(operation, params)
         return self.dynamodb.call(operation, params)

@@ -6,7 +6,7 @@ million calls can be billed. The rules are the same.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +23,7 @@ class MeteredDynamoDB(DynamoDB):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.bill: Counter[str] = Counter()
+        self.bill: defaultdict[str, float] = defaultdict(float)
         self._sizes: list[int] = []
         self._page_size = 0
 
