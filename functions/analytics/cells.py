@@ -11,6 +11,9 @@ from functions.analytics.hours import EPOCH_BITS, REVISION_BITS
 from functions.analytics.rollups import Tally
 from functions.analytics.sketches import EMPTY, estimate, merge, sketch
 
+PLAIN = 100
+"""Bytes of cells that are kept as they are: most rows have few, and would hardly be shorter."""
+
 
 class Cell(NamedTuple):
     """An hour of a value. `version` is that of the hour when it was counted, `revision` how often
@@ -57,7 +60,7 @@ def counted(row: Row, place: int, version: int, tally: Tally, late: bool) -> Row
     """The row with one cell as tallied at that version of the hour; the same row if that is no
     newer, or nothing changed. In a newer epoch than the row's, visitors are collected anew."""
     cell = row.cells.get(place, NOTHING)
-    numbers = (tally.events, tally.pageviews, len(tally.visitors))
+    numbers = tally.numbers
     epoch = version >> EPOCH_BITS
     same = numbers == cell[1:4]
     # Even so a new revision is noted: an older one, which may have seen more, may yet come.
@@ -76,9 +79,11 @@ def counted(row: Row, place: int, version: int, tally: Tally, late: bool) -> Row
 def encode_cells(cells: Mapping[int, Cell]) -> bytes:
     """Cells as bytes; the same cells give the same ones."""
     rows = [[place, *cell] for place, cell in sorted(cells.items())]
-    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode())
+    text = json.dumps(rows, separators=(",", ":")).encode()
+    return text if len(text) <= PLAIN else zlib.compress(text)
 
 
 def decode_cells(content: bytes) -> dict[int, Cell]:
     """The cells that were encoded."""
-    return {place: Cell(*cell) for place, *cell in json.loads(zlib.decompress(content))}
+    text = content if content.startswith(b"[") else zlib.decompress(content)
+    return {place: Cell(*cell) for place, *cell in json.loads(text)}

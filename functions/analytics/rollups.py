@@ -36,6 +36,8 @@ _FIELDS = ("name", "page", "link", "referrer", "country", "device", "browser", "
 
 Value = tuple[str, str]
 """A rollup and one of its values."""
+Numbers = tuple[int, int, int]
+"""Events, page views, visitors."""
 
 
 @dataclass
@@ -45,6 +47,11 @@ class Tally:
     events: int = 0
     pageviews: int = 0
     visitors: set[str] = field(default_factory=set)
+
+    @property
+    def numbers(self) -> Numbers:
+        """Events, page views and visitors."""
+        return self.events, self.pageviews, len(self.visitors)
 
     def add(self, shape: Shape, visitors: Mapping[str, int]) -> None:
         """Counts facts of one shape."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 # The simulated functions find no account, whoever runs this.
 os.environ.update(
@@ -27,10 +28,10 @@ from rich.table import Table
 
 from tests.simulation.chaos import Plan
 from tests.simulation.coverage import Coverage
-from tests.simulation.expected import ENOUGH_SEEDS, EXEMPT, expected
-from tests.simulation.mutants import MUTANTS, killed
+from tests.simulation.expected import ENOUGH_SEEDS
 from tests.simulation.report import shrink, story
-from tests.simulation.run import deployed, simulate
+from tests.simulation.run import simulate
+from tests.simulation.worlds import MUTANTS, WORLDS, killed
 
 CHUNK = 10
 """Seeds that a worker takes at a time."""
@@ -49,7 +50,9 @@ def main() -> int:
         return _one(options)
     if options.until_violation:
         return _until_violation(options)
-    return _many(options)
+    worlds = [options.world] if options.world else WORLDS
+    # Each, whatever became of the one before.
+    return max([_many(options, world) for world in worlds])
 
 
 def _options() -> argparse.Namespace:
@@ -62,9 +65,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sdk", action="store_true", help="with --seed: botocore whole")
     parser.add_argument("--mutants", action="store_true", help="kill the mutants")
     parser.add_argument("--only", help="with --mutants: those whose name contains this")
+    parser.add_argument("--world", choices=WORLDS, help="one world alone; the first, with --seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--until-violation", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _plan(options: argparse.Namespace, seed: int) -> Plan:
+    world = options.world or next(iter(WORLDS))
+    return Plan(seed, options.actors, options.faults, options.sdk, world)
 
 
 def _names(text: str) -> frozenset[str]:
@@ -73,7 +82,7 @@ def _names(text: str) -> frozenset[str]:
 
 def _one(options: argparse.Namespace) -> int:
     console = Console(soft_wrap=True)
-    result = simulate(Plan(options.seed, options.actors, options.faults, options.sdk))
+    result = simulate(_plan(options, options.seed))
     if result.violation is None:
         console.print("\n".join(result.history.lines()), markup=False, highlight=False)
         console.print(f"seed {options.seed} is clean, {result.steps} turns")
@@ -88,7 +97,7 @@ def _until_violation(options: argparse.Namespace) -> int:
     """For the mutants: the last line tells the first violation, or that there was none."""
     for seed in range(options.start, options.start + options.seeds):
         try:
-            violation = simulate(Plan(seed)).violation
+            violation = simulate(_plan(options, seed)).violation
             invariant = violation.invariant if violation else None
         except Exception as error:
             # A mutant that makes even the simulation fail is found out as well.
@@ -100,11 +109,11 @@ def _until_violation(options: argparse.Namespace) -> int:
     return 0
 
 
-def _batch(seeds: list[int]) -> tuple[int, Coverage, list[int]]:
+def _batch(world: str, seeds: list[int]) -> tuple[int, Coverage, list[int]]:
     """A worker's share: turns, coverage, and the seeds that failed."""
     coverage, failed, turns = Coverage(), [], 0
     for seed in seeds:
-        result = simulate(Plan(seed))
+        result = simulate(Plan(seed, world=world))
         coverage.add(result.coverage)
         turns += result.steps
         if result.violation is not None:
@@ -112,26 +121,29 @@ def _batch(seeds: list[int]) -> tuple[int, Coverage, list[int]]:
     return turns, coverage, failed
 
 
-def run(start: int, seeds: int, jobs: int) -> Iterator[tuple[int, int, Coverage, list[int]]]:
-    """Runs seeds on all processors: after each batch its number of seeds, turns, coverage and
-    failures."""
+def run(
+    world: str, start: int, seeds: int, jobs: int
+) -> Iterator[tuple[int, int, Coverage, list[int]]]:
+    """Runs seeds of a world on all processors: after each batch its number of seeds, turns,
+    coverage and failures."""
     every = list(range(start, start + seeds))
     batches = [every[place : place + CHUNK] for place in range(0, seeds, CHUNK)]
     if jobs == 1:
         for batch in batches:
-            yield len(batch), *_batch(batch)
+            yield len(batch), *_batch(world, batch)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        for batch, outcome in zip(batches, pool.map(_batch, batches), strict=True):
+        for batch, outcome in zip(batches, pool.map(partial(_batch, world), batches), strict=True):
             yield len(batch), *outcome
 
 
-def _many(options: argparse.Namespace) -> int:
+def _many(options: argparse.Namespace, world: str) -> int:
     console, coverage, failed, turns = _console(), Coverage(), [], 0
     started = time.monotonic()
     with _progress(console) as progress:
         bar = progress.add_task("seeds", total=options.seeds)
-        for seeds, taken, reached, violated in run(options.start, options.seeds, options.jobs):
+        share = run(world, options.start, options.seeds, options.jobs)
+        for seeds, taken, reached, violated in share:
             turns += taken
             coverage.add(reached)
             failed += violated
@@ -139,18 +151,19 @@ def _many(options: argparse.Namespace) -> int:
             if failed:
                 break
     if failed:
-        shown = story(shrink(simulate(Plan(failed[0]))))
+        shown = story(shrink(simulate(Plan(failed[0], world=world))))
         console.print(shown, markup=False, highlight=False, soft_wrap=True)
         return 1
-    cells = expected(deployed())
+    cells, exempt = WORLDS[world].expected(), WORLDS[world].exempt
     for table in coverage.tables(cells):
         console.print(table)
-    for cell, reason in EXEMPT.items():
+    for cell, reason in exempt.items():
         console.print(f"exempt: {' '.join(cell)}: {reason}")
     seconds = time.monotonic() - started
     console.print(
-        f"{options.seeds} seeds clean in {seconds:.1f} s: {options.seeds / seconds:.1f} seeds/s, "
-        f"{turns / seconds:.0f} turns/s on {options.jobs} processors"
+        f"{world}: {options.seeds} seeds clean in {seconds:.1f} s: "
+        f"{options.seeds / seconds:.1f} seeds/s, {turns / seconds:.0f} turns/s "
+        f"on {options.jobs} processors"
     )
     missing = coverage.missing(cells)
     if missing and options.seeds >= ENOUGH_SEEDS:
@@ -163,6 +176,8 @@ def _many(options: argparse.Namespace) -> int:
 def _mutants(options: argparse.Namespace) -> int:
     console = _console()
     wanted = [each for each in MUTANTS if (options.only or "") in each.name]
+    if options.world:
+        wanted = [each for each in wanted if each.world == options.world]
     table = Table("mutant", "seed", "killed by", title="Mutants", title_justify="left")
     survivors = []
     with _progress(console) as progress:

@@ -214,10 +214,14 @@ class QueueFeed:
 _FAILURES = "batchItemFailures"
 
 
-def run_schedule(world: World, function: Function) -> bool:
-    """Fires a function's schedule with Lambda's retries; whether it returned in the end."""
+def run_schedule(world: World, function: Function, number: int = 0) -> bool:
+    """Fires one of a function's schedules with Lambda's retries; whether it returned in the
+    end."""
+    event = {"source": "aws.events", "time": "", "detail": {}}
+    if (given := function.schedules[number].input) is not None:
+        event = json.loads(given)
     for tried in range(1 + function.retries):
-        if _attempt(world, function, {"source": "aws.events", "time": "", "detail": {}}):
+        if _attempt(world, function, event):
             return True
         world.sleep(60.0 * (tried + 1))
     give_up(world, function.on_failure, {"requestPayload": {}})

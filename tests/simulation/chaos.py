@@ -76,12 +76,14 @@ def call_kinds(function: str, service: str, operation: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run: its seed, and if given the actors and the faults that it is cut down to."""
+    """One run: its seed, in which world, and if given the actors and the faults that it is cut
+    down to."""
 
     seed: int
     actors: frozenset[str] | None = None
     faults: frozenset[str] | None = None
     sdk: bool = False
+    world: str = "shortener"
 
     def chance(self, purpose: str) -> random.Random:
         """A sequence of its own for one purpose."""

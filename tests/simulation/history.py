@@ -63,7 +63,7 @@ def _request(params: Mapping[str, Any]) -> str:
     """The parts of an AWS call's parameters or answer that tell it from others."""
     said = []
     for name, value in params.items():
-        if name in ("Item", "Key", "ExclusiveStartKey", "LastEvaluatedKey"):
+        if name in _ITEMS and isinstance(value, Mapping):
             said.append(_item(value))
         elif name == "Items":
             said.append(" ".join(map(_item, value)) or "nothing")
@@ -78,7 +78,10 @@ def _request(params: Mapping[str, Any]) -> str:
     return ", ".join(said)
 
 
+_ITEMS = ("Item", "Key", "ExclusiveStartKey", "LastEvaluatedKey")
 _UNTOLD = {
+    "Body",
+    "Bucket",
     "TableName",
     "QueueUrl",
     "SecretId",

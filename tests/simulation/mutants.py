@@ -23,14 +23,16 @@ from tests.support.handlers import ROOT
 
 @dataclass(frozen=True)
 class Mutant:
-    """One text replaced by another in one file, and what that breaks. The file is under functions/,
-    or under tests/ if its name begins so: the tally's rules are the simulation's own."""
+    """One text replaced by another in one file, and what that breaks, in which world. The file is
+    under functions/, or under tests/ if its name begins so: the tally's rules are the simulation's
+    own."""
 
     name: str
     file: str
     old: str
     new: str
     why: str
+    world: str = "shortener"
 
     @property
     def path(self) -> str:
@@ -60,7 +62,7 @@ def judge(mutant: Mutant, seeds: int) -> Verdict:
         command = [sys.executable, "-m", "tests.simulation", "--until-violation"]
         environment = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "PYTHONSAFEPATH": "1"}
         done = subprocess.run(
-            [*command, "--seeds", str(seeds)],
+            [*command, "--seeds", str(seeds), "--world", mutant.world],
             cwd=folder,
             env=environment,
             capture_output=True,

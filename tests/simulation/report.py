@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tests.simulation.chaos import Plan
-from tests.simulation.run import Result, simulate
+from tests.simulation.course import Result
+from tests.simulation.run import simulate
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ def story(result: Result, newest: int = 120) -> str:
 def command(plan: Plan) -> str:
     """The one command that runs this again."""
     parts = ["python -m tests.simulation", f"--seed {plan.seed}"]
+    if plan.world != "shortener":
+        parts.append(f"--world {plan.world}")
     if plan.actors is not None:
         parts.append(f'--actors "{",".join(sorted(plan.actors))}"')
     if plan.faults is not None:

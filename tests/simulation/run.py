@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
@@ -14,74 +14,41 @@ from functions.kernel.projector import Kinds
 from functions.shortener import projecting
 from tests.simulation import links, operator, shortener
 from tests.simulation.accepted import Promises
-from tests.simulation.actors import SHARDS, QueueFeed, StreamFeed, run_schedule
+from tests.simulation.actors import run_schedule
+from tests.simulation.analytics import run as counting
 from tests.simulation.chaos import Plan
-from tests.simulation.coverage import Coverage
-from tests.simulation.history import History
+from tests.simulation.course import TURNS, Course, Result
 from tests.simulation.invariants import Capability, Log, Views
 from tests.simulation.moderators import Moderator
 from tests.simulation.operator import Bench, bench
 from tests.simulation.redirects import Redirects
-from tests.simulation.scheduler import Stuck
 from tests.simulation.tally import simulation as tally
 from tests.simulation.tally import wiring
 from tests.simulation.tally.clockwork import ROUNDS, Clockwork
 from tests.simulation.telling import Telling
 from tests.simulation.visitors import visitors
-from tests.simulation.world import Deployment, Violation, World, deployment, physical
+from tests.simulation.world import Deployment, World, deployment, physical
 from tests.support.handlers import ROOT
 
-TURNS = 60_000
-"""Turns after which clients are taken never to finish."""
-QUIET_TURNS = 20_000
-"""Turns within which all must be quiet once nothing fails any more."""
 SWEEPS = 3
 """Sweeps while clients are at work, and rounds in the end."""
 STORM_SWEEPS = 4
 """Sweeps between the clients' last request and the end of all faults."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of one run; `violation` is None if every invariant held."""
-
-    plan: Plan
-    history: History
-    coverage: Coverage
-    violation: Violation | None
-    actors: frozenset[str]
-    struck: dict[str, str]
-    steps: int
-
-
 @cache
 def deployed() -> Deployment:
     """The stack under simulation."""
     templates = (ROOT / "template.yaml", ROOT / "tests/simulation/tally/template.yaml")
-    return deployment(templates)
+    return deployment(templates, only=("Shortener", "Tally"))
 
 
 def simulate(plan: Plan) -> Result:
     """Runs one seed. Raises what is a mistake in the simulation itself."""
-    world = World(plan, deployed())
-    violation = None
-    with world, patch("functions.shortener.passwords._hasher", _hasher):
-        run = Simulation(world)
-        try:
-            run.all()
-        except Violation as found:
-            violation = found
-        except Stuck as stuck:
-            violation = Violation("all is quiet in the end", str(stuck))
-    return Result(
-        plan,
-        world.history,
-        world.coverage,
-        violation,
-        frozenset(run.actors),
-        world.chaos.struck,
-        world.scheduler.step,
-    )
+    if plan.world == "analytics":
+        return counting.simulate(plan)
+    with World(plan, deployed()) as world, patch("functions.shortener.passwords._hasher", _hasher):
+        return Simulation(world).result()
 
 
 def _hasher() -> PasswordHasher:
@@ -101,27 +68,15 @@ class Simulated:
     tools: Bench
 
 
-class Simulation:
+class Simulation(Course):
     """The actors of one run, and its course."""
 
     def __init__(self, world: World) -> None:
-        self.actors: list[str] = []
-        self._world = world
+        super().__init__(world)
         self._shortener = self._simulated(links.CAPABILITY, projecting.KINDS, "links")
         self._tally = self._simulated(tally.CAPABILITY, wiring.KINDS, "tallies")
         self._all = (self._shortener, self._tally)
         self._clockwork = Clockwork(world, self._tally.log, self._tally.tools)
-        self._under_way = 0
-        self._streams: list[StreamFeed] = []
-        self._queues: list[QueueFeed] = []
-        for function in world.deployed.functions.values():
-            for stream in function.streams:
-                feed = StreamFeed(world, function, stream)
-                self._streams.append(feed)
-                self._pollers(f"{function.name} stream", feed.poll)
-            for queue in function.queues:
-                self._queues.append(QueueFeed(world, function, queue))
-                self._pollers(f"{function.name} queue", self._queues[-1].poll)
 
     def _simulated(self, capability: Capability, kinds: Kinds, view: str) -> Simulated:
         world, log = self._world, Log(self._world, capability)
@@ -129,11 +84,6 @@ class Simulation:
         public = [name for name, kind in kinds.items() if kind.public]
         views, telling = Views(world, capability, log), Telling(world, capability, log, public)
         return Simulated(capability, log, views, telling, tools)
-
-    def _pollers(self, name: str, poll: Callable[..., None]) -> None:
-        for shard in range(SHARDS):
-            chance = self._world.plan.chance(f"{name} {shard}")
-            self._world.scheduler.spawn(f"{name} {shard}", partial(poll, chance, self._check))
 
     def _check(self, function: str, records: Sequence[Any]) -> None:
         for each in self._all:
@@ -190,40 +140,6 @@ class Simulation:
         for each in self._all:
             operator.republish(self._world, each.tools, each.telling.streams())
 
-    def _background(self, name: str, body: Callable[[], None]) -> None:
-        """Starts what nobody waits for."""
-        self.actors.append(name)
-        if self._world.plan.actors is None or name in self._world.plan.actors:
-            self._world.scheduler.spawn(name, body)
-
-    def _start(self, name: str, body: Callable[[], None]) -> None:
-        self.actors.append(name)
-        if self._world.plan.actors is not None and name not in self._world.plan.actors:
-            return
-        self._under_way += 1
-
-        def act() -> None:
-            body()
-            self._under_way -= 1
-
-        self._world.scheduler.spawn(name, act)
-
-    def _finish(self, name: str, body: Callable[[], None]) -> None:
-        """Runs something to its end, and all that follows from it."""
-        self._under_way += 1
-
-        def act() -> None:
-            body()
-            self._under_way -= 1
-
-        self._world.scheduler.spawn(name, act)
-        self._world.scheduler.run(self._quiet, QUIET_TURNS)
-
-    def _quiet(self) -> bool:
-        idle = not self._under_way and all(feed.quiet for feed in self._streams)
-        read = [self._world.sqs.queues[feed.source.url] for feed in self._queues]
-        return idle and not any(queue.messages for queue in read)
-
     def _sweep_at_times(self) -> None:
         chance = self._world.plan.chance("sweep")
         for _ in range(SWEEPS):
@@ -261,14 +177,3 @@ class Simulation:
             self._sweep()
         self._redrive()
         run_schedule(self._world, self._world.deployed.functions["ShortenerEnforce"])
-
-    def _redrive(self) -> None:
-        sqs = self._world.sqs
-        for queue in sqs.queues.values():
-            if queue.dead_letters:
-                dead = sqs.queues[queue.dead_letters]
-                for message in dead.messages:
-                    self._world.coverage.hit("queues", "messages", "redriven")
-                    body = {"QueueUrl": queue.url, "MessageBody": message.body}
-                    sqs.call("SendMessage", body)
-                dead.messages.clear()

@@ -11,10 +11,10 @@ import pytest
 from tests.simulation.__main__ import run
 from tests.simulation.chaos import Plan
 from tests.simulation.coverage import Coverage
-from tests.simulation.expected import expected
-from tests.simulation.mutants import MUTANTS, QUICK, Mutant, judge
+from tests.simulation.mutants import QUICK, Mutant, judge
 from tests.simulation.report import command, shrink, story
-from tests.simulation.run import deployed, simulate
+from tests.simulation.run import simulate
+from tests.simulation.worlds import MUTANTS, WORLDS
 from tests.support.handlers import ROOT
 
 SHORT, LONG, BATCH = 25, 2000, 5
@@ -22,26 +22,30 @@ QUICKLY, SLOWLY = 40, 400
 """Seeds within which a mutant must die."""
 
 
+@pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("first", range(0, SHORT, BATCH))
-def test_a_short_share_of_seeds_is_clean(first: int) -> None:
+def test_a_short_share_of_seeds_is_clean(first: int, world: str) -> None:
     for seed in range(first, first + BATCH):
-        result = simulate(Plan(seed))
+        result = simulate(Plan(seed, world=world))
         assert result.violation is None, story(shrink(result))
 
 
 @pytest.mark.slow
 @pytest.mark.enable_socket
-def test_many_seeds_are_clean_and_reach_every_cell() -> None:
+@pytest.mark.parametrize("world", WORLDS)
+def test_many_seeds_are_clean_and_reach_every_cell(world: str) -> None:
     coverage = Coverage()
-    for _, _, reached, failed in run(0, LONG, os.cpu_count() or 1):
-        assert not failed, command(Plan(failed[0]))
+    for _, _, reached, failed in run(world, 0, LONG, os.cpu_count() or 1):
+        assert not failed, command(Plan(failed[0], world=world))
         coverage.add(reached)
-    assert coverage.missing(expected(deployed())) == []
+    assert coverage.missing(WORLDS[world].expected()) == []
 
 
+@pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("seed", range(3))
-def test_one_seed_is_one_history(seed: int) -> None:
-    assert simulate(Plan(seed)).history.lines() == simulate(Plan(seed)).history.lines()
+def test_one_seed_is_one_history(seed: int, world: str) -> None:
+    plan = Plan(seed, world=world)
+    assert simulate(plan).history.lines() == simulate(plan).history.lines()
 
 
 def test_one_seed_is_one_history_in_every_process() -> None:
@@ -49,7 +53,9 @@ def test_one_seed_is_one_history_in_every_process() -> None:
         "import tests.conftest\n"
         "from tests.simulation.chaos import Plan\n"
         "from tests.simulation.run import simulate\n"
-        "print(*(simulate(Plan(seed)).history.digest() for seed in (0, 2, 4)))\n"
+        "from tests.simulation.worlds import WORLDS\n"
+        "plans = [Plan(seed, world=world) for seed in (0, 2) for world in WORLDS]\n"
+        "print(*(simulate(plan).history.digest() for plan in plans))\n"
     )
     digests = {
         subprocess.run(

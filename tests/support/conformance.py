@@ -274,16 +274,19 @@ def what_is_absent_compares_false(backend: Backend) -> None:
 
 @behaviour("Conditions")
 def update_sets_once_and_adds(backend: Backend) -> None:
-    """SET with if_not_exists keeps what is there; ADD counts up from nothing."""
+    """SET with if_not_exists keeps what is there, and may add to it; ADD counts from nothing."""
     table = make_table(backend)
     for value in ("first", "second"):
         backend.dynamodb.update_item(
             TableName=table,
             Key=key(1),
-            UpdateExpression="SET a = if_not_exists(a, :a), b = :a ADD n :one",
+            UpdateExpression=(
+                "SET a = if_not_exists(a, :a), b = :a, s = if_not_exists(s, :one) + :one ADD n :one"
+            ),
             ExpressionAttributeValues={":a": {"S": value}, ":one": {"N": "1"}},
         )
     found = backend.dynamodb.get_item(TableName=table, Key=key(1), ConsistentRead=True)["Item"]
+    assert found["s"] == {"N": "3"}
     assert (found["a"], found["b"], found["n"]) == ({"S": "first"}, {"S": "second"}, {"N": "2"})
 
 

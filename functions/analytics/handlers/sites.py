@@ -96,39 +96,54 @@ class Sites:
         """PATCH /v1/sites/{site}"""
         body = parse_body(SitePatch, request)
         given = body.model_dump(exclude_unset=True)
-        return self._change(request, EditSite(body.changes(self._runtime.now())), given)
+        return self._change(
+            request, expected_versions(request), EditSite(body.changes(self._runtime.now())), given
+        )
 
     def set_goal(self, request: Request) -> Answer:
         """PUT /v1/sites/{site}/goals/{name}"""
         name, body = name_of(request), parse_body(NewGoal, request)
-        return self._change(request, SetGoal(name, body.what, body.pattern), body.model_dump())
+        return self._change(
+            request,
+            expected_versions(request),
+            SetGoal(name, body.what, body.pattern),
+            body.model_dump(),
+        )
 
     def remove_goal(self, request: Request) -> Answer:
         """DELETE /v1/sites/{site}/goals/{name}"""
-        return self._change(request, RemoveGoal(name_of(request)), None)
+        return self._change(request, expected_versions(request), RemoveGoal(name_of(request)), None)
 
     def set_funnel(self, request: Request) -> Answer:
         """PUT /v1/sites/{site}/funnels/{name}"""
         name, body = name_of(request), parse_body(NewFunnel, request)
         command = SetFunnel(name, body.window_seconds * 1000, body.kept())
-        return self._change(request, command, body.model_dump())
+        return self._change(request, expected_versions(request), command, body.model_dump())
 
     def remove_funnel(self, request: Request) -> Answer:
         """DELETE /v1/sites/{site}/funnels/{name}"""
-        return self._change(request, RemoveFunnel(name_of(request)), None)
+        return self._change(
+            request, expected_versions(request), RemoveFunnel(name_of(request)), None
+        )
 
     def delete(self, request: Request) -> Answer:
         """DELETE /v1/sites/{site}"""
-        self._change(request, DeleteSite(self._runtime.now()), None)
+        self._change(request, expected_versions(request), DeleteSite(self._runtime.now()), None)
         return Answer(204)
 
-    def _change(self, request: Request, command: decider.Command, payload: object) -> Answer:
+    def _change(
+        self,
+        request: Request,
+        expected: frozenset[int] | None,
+        command: decider.Command,
+        payload: object,
+    ) -> Answer:
         parse_query(NoQuery, request.query)
         outcome = self._commands.execute(
             stream_of(request),
             command,
             self._context(request, payload),
-            expected_versions(request),
+            expected,
         )
         request.log.count("conflicts", outcome.conflicts)
         return _show(outcome.state, outcome.version)

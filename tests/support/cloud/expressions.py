@@ -1,7 +1,7 @@
 """DynamoDB's expressions, as far as they are in use: top-level attributes, comparisons, functions.
 
 Grammar: Amazon DynamoDB Developer Guide, "Condition and filter expressions, operators, and
-functions". Document paths, `size`, `contains` and arithmetic are not emulated.
+functions". Document paths, `size`, `contains` and arithmetic but a sum are not emulated.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def attributes(expression: str, placeholders: Placeholders) -> list[str]:
 
 
 def updated(expression: str, item: Item, placeholders: Placeholders) -> dict[str, Any]:
-    """An item after an update of SET (values and if_not_exists) and ADD (numbers) clauses."""
+    """An item after an update of SET (values, if_not_exists, and either plus a number) and ADD
+    (numbers) clauses."""
     result = dict(item)
     clauses = re.split(r"\b(SET|ADD|REMOVE)\s+", expression.strip())[1:]
     for clause, assignments in zip(clauses[::2], clauses[1::2], strict=True):
@@ -102,13 +103,16 @@ def _assign(
         result[name] = {"N": str(number)}
         return
     unless = placeholders.names.get(named["unless"] or "", named["unless"])
-    result[name] = value if unless is None or unless not in old else dict(old[unless])
+    value = value if unless is None or unless not in old else dict(old[unless])
+    if more := named.get("more"):
+        value = {"N": str(Decimal(value["N"]) + Decimal(placeholders.values[more]["N"]))}
+    result[name] = value
 
 
 _ASSIGNMENTS = {
     "SET": re.compile(
         r"(?P<name>#?\w+) = (?:if_not_exists\((?P<unless>#?\w+), (?P<value>:\w+)\)"
-        r"|(?P<plain>:\w+))"
+        r"|(?P<plain>:\w+))(?: \+ (?P<more>:\w+))?"
     ),
     "ADD": re.compile(r"(?P<name>#?\w+) (?P<value>:\w+)"),
     "REMOVE": re.compile(r"(?P<name>#?\w+)"),
