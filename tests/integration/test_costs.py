@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.integration.analytics.costs import sites
+from tests.integration.analytics.event_costs import events
 from tests.integration.costs import Priced, page, shortener
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
@@ -22,7 +23,7 @@ PAGE = ROOT / "docs" / "costs.md"
 
 CAPABILITIES: dict[str, Sequence[Callable[[Stack], list[Priced]]]] = {
     "shortener": [shortener],
-    "analytics": [sites],
+    "analytics": [sites, events],
 }
 """What measures each capability, every one in a stack of its own."""
 
