@@ -307,16 +307,61 @@ def replay(
         float | None,
         typer.Option(help="Seconds to wait for projectors under way; else their time-out."),
     ] = None,
+    site: Annotated[
+        str | None, typer.Option(help="With analytics rollups: an id, or link:<domain>/<code>.")
+    ] = None,
+    day: Annotated[
+        str | None, typer.Option(help="With analytics rollups: YYYY-MM-DD, in UTC.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The last day; else --day alone.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Build a view anew beside the one that is read, verify it, then read it."""
+    """Build a view anew beside the one that is read, verify it, then read it; or, of analytics,
+    the rollups of a site's days from its ledger, while it goes on counting."""
+    from millrace.rebuilding import CAPABILITY, ROLLUPS
+
+    if (capability, view) == (CAPABILITY, ROLLUPS):
+        if site is None or day is None:
+            raise BenchError("rollups are built by site and day: say --site and --day")
+        _rebuild(_deployment(context), site, (day, until or day), wait, Terminal(as_json))
+        return
+    if (site, day, until) != (None, None, None):
+        raise BenchError(f"{view} is built whole: --site, --day and --until are for rollups")
+    _replay(_capability(context, capability), view, wait, Terminal(as_json))
+
+
+def _rebuild(
+    deployment: Deployment,
+    site: str,
+    days: tuple[str, str],
+    wait: float | None,
+    terminal: Terminal,
+) -> None:
+    from millrace.rebuilding import Rebuilding, Watcher
+
+    with terminal.progress() as bar:
+        task = bar.add_task("hours read and rolled up", total=None)
+        watcher = Watcher(
+            waiting=lambda left: bar.update(
+                task, description=f"waiting {left:.0f} s until all know what is declared"
+            ),
+            total=lambda steps: bar.update(task, total=steps),
+            step=lambda: bar.update(task, description="hours read and rolled up", advance=1),
+        )
+        done = Rebuilding(deployment, site).run(*days, wait, watcher)
+    terminal.show(
+        asdict(done),
+        f"[green]✓[/green] {escape(site)}: {len(done.days)} days built anew, {done.hours} hours, "
+        f"{done.rows} rows written",
+    )
+
+
+def _replay(found: Capability, view: str, wait: float | None, terminal: Terminal) -> None:
     from functions.edge.validation import to_text
     from functions.kernel.replay import NotVerified
     from millrace.replaying import Watcher
     from millrace.replaying import replay as run
 
-    found = _capability(context, capability)
-    terminal = Terminal(as_json)
     with terminal.progress() as bar:
         task = bar.add_task("waiting for projectors under way", total=None)
         watcher = Watcher(

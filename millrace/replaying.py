@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from functions.edge.runtime import Runtime
 from functions.kernel.errors import Conflict
 from functions.kernel.replay import RETIRED_MS, Replay
 from millrace.capability import Capability
@@ -53,9 +54,7 @@ def replay(capability: Capability, view: str, wait: float | None, watcher: Watch
         ) from error
     timeout = capability.deployment.timeout(capability.logical("Project")) + MARGIN_SECONDS
     until = standing.since + (timeout if wait is None else wait) * 1000
-    while (left := (until - runtime.now()) / 1000) > 0:
-        watcher.waiting(left)
-        runtime.sleep(min(1.0, left))
+    wait_until(until, runtime, watcher.waiting)
     verified, complete = 0, False
     while not complete:
         progress = run.slice()
@@ -70,3 +69,10 @@ def replay(capability: Capability, view: str, wait: float | None, watcher: Watch
         verified=verified,
         resumed=standing.since < began,
     )
+
+
+def wait_until(until: float, runtime: Runtime, waiting: Callable[[float], None]) -> None:
+    """Waits until a time in epoch ms; `waiting` hears of the seconds that are left."""
+    while (left := (until - runtime.now()) / 1000) > 0:
+        waiting(left)
+        runtime.sleep(min(1.0, left))

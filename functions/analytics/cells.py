@@ -22,6 +22,20 @@ class Cell(NamedTuple):
     visitors: int
     revision: int = 0
 
+    @property
+    def epoch(self) -> int:
+        """How often the hour had been built anew."""
+        return self.version >> EPOCH_BITS
+
+    @property
+    def seen(self) -> int:
+        """How many facts of the hour were counted."""
+        return self.version & ((1 << REVISION_BITS) - 1)
+
+
+NOTHING = Cell(0, 0, 0, 0)
+"""Stands for an hour that was never counted."""
+
 
 class Row(NamedTuple):
     """A day of a value: cells by hour of the day. `version` counts the times it was written."""
@@ -42,7 +56,7 @@ class Row(NamedTuple):
 def counted(row: Row, place: int, version: int, tally: Tally, late: bool) -> Row:
     """The row with one cell as tallied at that version of the hour; the same row if that is no
     newer, or nothing changed. In a newer epoch than the row's, visitors are collected anew."""
-    cell = row.cells.get(place, Cell(0, 0, 0, 0))
+    cell = row.cells.get(place, NOTHING)
     numbers = (tally.events, tally.pageviews, len(tally.visitors))
     epoch = version >> EPOCH_BITS
     same = numbers == cell[1:4]

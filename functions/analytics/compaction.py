@@ -73,8 +73,9 @@ class Compaction:
         self._define = define
         self._now = now
 
-    def compact(self, site: str, hour: int) -> bool:
-        """Compacts an hour; says if there was anything to do. Raises Overtaken."""
+    def compact(self, site: str, hour: int, *, anew: bool = False) -> bool:
+        """Compacts an hour; says if there was anything to do. `anew` its segments are made again
+        where there is an object, whose next revision this is. Raises Overtaken."""
         self._marks.remove(site, hour)
         defined = self._define(site)
         if defined is None:
@@ -83,7 +84,7 @@ class Compaction:
             found = self._find(site, hour)
             files.enter_context(found.compact.content)
             noted = found.noted
-            if not found.is_merged:
+            if not found.is_merged or (anew and found.compact.revision):
                 merged = files.enter_context(self._merge(found))
                 noted = self._replace(defined, hour, found, merged)
         garbage = [place for place, lane in found.places.items() if not noted.counts(lane)]

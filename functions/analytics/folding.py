@@ -51,19 +51,25 @@ class Folder:
         site, hour, buckets = work
         now, defined = self._now(), self._define(site)
         assert defined is not None, "planned with its definition"
-        whole = is_old(hour, defined.phase, now) and not self._hours.is_whole(site, hour, now)
-        if whole:
-            buckets = frozenset(buckets_of(defined, hour))
-        until = gone_at(hour, defined.phase, now)
-        most = max([self._put(site, hour, each, until, now) for each in sorted(buckets)])
-        if whole:
-            self._hours.set_whole(site, hour, until)
+        if is_old(hour, defined.phase, now) and not self._hours.is_whole(site, hour, now):
+            most = self.fold_all(defined, hour)
+        else:
+            until = gone_at(hour, defined.phase, now)
+            most = max([self._put(site, hour, each, until) for each in sorted(buckets)])
         return self._hours.mark(Dirty(site, hour), delay(most), now)
 
-    def _put(self, site: str, hour: int, place: Bucket, until: int, now: int) -> int:
+    def fold_all(self, site: Definition, hour: int, *, anew: bool = False) -> int:
+        """Writes the segments of all an hour's buckets, `anew` even over those that have seen as
+        much; gives the facts of the largest."""
+        until = gone_at(hour, site.phase, self._now())
+        most = max([self._put(site.id, hour, each, until, anew) for each in buckets_of(site, hour)])
+        self._hours.set_whole(site.id, hour, until)
+        return most
+
+    def _put(self, site: str, hour: int, place: Bucket, until: int, anew: bool = False) -> int:
         segment = fold(self._read(bucket(site, *place)))
         if segment.seen:
-            self._hours.put(site, hour, place, segment, until, now)
+            self._hours.put(site, hour, place, segment, until, self._now(), anew=anew)
         return segment.seen
 
 

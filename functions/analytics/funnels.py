@@ -12,8 +12,7 @@ from typing import Any
 
 from functions.analytics.events import Step
 from functions.analytics.facts import Fact
-from functions.analytics.patterns import fits
-from functions.analytics.rollups import PAGEVIEW
+from functions.analytics.rollups import reaches
 
 NEVER = -1
 """Stands for the start of a chain that there is not; times are later."""
@@ -32,7 +31,7 @@ class Chains:
         for fact in facts:
             if fact.visitor is None or fact.machine is not None:
                 continue
-            places = [place for place, step in enumerate(self._steps) if takes(step, fact)]
+            places = [place for place, step in enumerate(self._steps) if reaches(step, fact)]
             if places:
                 self._go_on(fact.visitor, fact.at, places)
 
@@ -60,14 +59,6 @@ class Chains:
             sum(starts[place] != NEVER for starts in self._starts.values())
             for place in range(len(self._steps))
         ]
-
-
-def takes(step: Step, fact: Fact) -> bool:
-    """Whether a fact is that step."""
-    what, pattern = step
-    if what == "event":
-        return fits(pattern, fact.name)
-    return fact.name == PAGEVIEW and fact.page is not None and fits(pattern, fact.page)
 
 
 def shown(steps: Sequence[Step], visitors: Sequence[int]) -> list[dict[str, Any]]:

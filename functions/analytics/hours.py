@@ -45,13 +45,14 @@ BATCHES = 1 << 60
 revision in the bits from PART_BITS on; in the exact ledger that is 0."""
 BATCH_WRITE = 25
 """BatchWriteItem takes at most this many (DynamoDB API reference)."""
-_EPOCH, _WHOLE, _COMPACTED = "~epoch", "~whole", "~compacted"
-"""Notes on an hour. They sort after its minutes, so an epoch that is read is that of all of them
-or an older one."""
+_EPOCH, _WHOLE, _COMPACTED = "!epoch", "~whole", "~compacted"
+"""Notes on an hour. The epoch sorts before its minutes, which were written before it began: who
+reads it reads those after it. The others sort after them: what they say of minutes was so."""
 
 
 class Hour(NamedTuple):
-    """What is known of an hour, or of its end: the segment and the revision of each minute.
+    """What is known of an hour, or of its end: the segment and the revision of each minute, and how
+    many facts the fullest of its buckets has seen.
 
     `version` grows whenever a fact comes or the hour is compacted or built anew: its epoch, then
     its revision, then facts seen. It is 0 where some of the segments are missing.
@@ -60,11 +61,22 @@ class Hour(NamedTuple):
     version: int
     minutes: Mapping[int, Segment]
     revisions: Mapping[int, int]
+    fullest: Mapping[int, int]
 
     @property
     def segment(self) -> Segment:
         """All of it in one."""
         return merge(self.minutes.values())
+
+    @property
+    def seen(self) -> int:
+        """How many facts these are."""
+        return sum(segment.seen for segment in self.minutes.values())
+
+    @property
+    def epoch(self) -> int:
+        """How often it was built anew."""
+        return self.version >> EPOCH_BITS
 
 
 class Dirty(NamedTuple):
@@ -149,22 +161,34 @@ class Hours:
     # ---- Segments -----------------------------------------------------------------------------
 
     def put(
-        self, site: str, hour: int, bucket: Bucket, segment: Segment, gone_at: int, now: int
+        self,
+        site: str,
+        hour: int,
+        bucket: Bucket,
+        segment: Segment,
+        gone_at: int,
+        now: int,
+        *,
+        anew: bool = False,
     ) -> bool:
         """Writes a segment unless one stands there that has seen as much; says if it did.
 
-        One that has seen the same and would be gone sooner stays longer.
+        One that has seen the same and would be gone sooner stays longer. `anew` it is written over
+        one that has seen the same, which an older release may have folded otherwise; that is no
+        change after its watermark.
         """
         key = _key(site, hour, _place(bucket))
         content = encode(segment)
         pieces = [content[start : start + PIECE] for start in range(0, len(content), PIECE)]
         # Pieces first: whoever reads the number of them must find them. What has seen the same is
-        # the same, so no two writers differ on a piece.
+        # the same, so no two writers differ on a piece; of two releases' the whole cannot be read,
+        # and is again.
         for number, piece in enumerate(pieces[1:]):
             sk = _piece(bucket, segment.seen, number)
             item = {**_key(site, hour, sk), "b": {"B": piece}, "gone_at": {"N": str(gone_at)}}
             self._client.put_item(TableName=self._table, Item=item)
-        late = now >= (bucket[0] + 1) * MINUTE_MS + LATENESS_MS
+        late = not anew and now >= (bucket[0] + 1) * MINUTE_MS + LATENESS_MS
+        guard = "seen <= :seen" if anew else "seen < :seen"
         try:
             self._client.update_item(
                 TableName=self._table,
@@ -173,8 +197,7 @@ class Hours:
                     "SET seen = :seen, b = :b, more = :more, gone_at = :gone_at ADD revision :late"
                 ),
                 ConditionExpression=(
-                    "attribute_not_exists(pk) OR seen < :seen "
-                    "OR (seen = :seen AND gone_at < :gone_at)"
+                    f"attribute_not_exists(pk) OR {guard} OR (seen = :seen AND gone_at < :gone_at)"
                 ),
                 ExpressionAttributeValues={
                     ":seen": {"N": str(segment.seen)},
@@ -194,7 +217,7 @@ class Hours:
         """One query: an hour, or what of it is from the minute `since` on."""
         items = list(self._items(site, hour, since, consistent))
         pieces = {item["sk"]["S"]: item["b"]["B"] for item in items if "b" in item}
-        notes = {item["sk"]["S"]: item for item in items if item["sk"]["S"].startswith("~")}
+        notes = {item["sk"]["S"]: item for item in items if _is_note(item["sk"]["S"])}
         compacted = _compacted(notes.get(_COMPACTED))
         found: defaultdict[int, list[Segment]] = defaultdict(list)
         revisions: defaultdict[int, int] = defaultdict(int)
@@ -204,12 +227,15 @@ class Hours:
                 found[bucket[0]].append(_whole(item, bucket, pieces))
                 revisions[bucket[0]] += int(item["revision"]["N"])
         minutes = {minute: merge(segments) for minute, segments in found.items()}
+        fullest = {
+            minute: max(segment.seen for segment in segments) for minute, segments in found.items()
+        }
         seen = sum(segment.seen for segment in minutes.values())
         epoch = int(notes[_EPOCH]["n"]["N"]) if _EPOCH in notes else 0
         version = (epoch << EPOCH_BITS) + (compacted.revision << REVISION_BITS) + seen
         # Read while it was being compacted, or old: there will be another reason to read it.
         whole = since is not None or compacted.is_whole(lane for _, lane in segments)
-        return Hour(version if whole else 0, minutes, revisions)
+        return Hour(version if whole else 0, minutes, revisions, fullest)
 
     def seen(self, site: str, hour: int) -> dict[Bucket, int]:
         """One query: how many facts of each bucket an hour's segments have seen."""
@@ -254,15 +280,45 @@ class Hours:
         item = {**_key(site, hour, _WHOLE), "gone_at": {"N": str(gone_at)}}
         self._client.put_item(TableName=self._table, Item=item)
 
-    def begin_anew(self, site: str, hour: int, gone_at: int) -> None:
-        """Begins the hour's next epoch: what is rolled up from now on replaces what there is,
-        whatever it has seen. Done twice it is two epochs, which does no harm."""
-        self._client.update_item(
-            TableName=self._table,
-            Key=_key(site, hour, _EPOCH),
-            UpdateExpression="SET gone_at = :gone_at ADD n :one",
-            ExpressionAttributeValues={":one": {"N": "1"}, ":gone_at": {"N": str(gone_at)}},
+    def begin_anew(self, site: str, hours: Sequence[int], gone_at: int, now: int) -> int:
+        """Begins the next epoch of a day's hours, the same for all and all at once, and gives it:
+        what is rolled up from now on replaces what there is, whatever it has seen. The hours are
+        marked as dirty, so that `resend` has each rolled up that is not meanwhile.
+
+        The notes must stay as long as any row does that was rolled up under them. Raises Conflict
+        if others keep beginning another.
+        """
+        for _ in self._backoff.tries():
+            epoch = 1 + max(self._epoch(site, hour) for hour in hours)
+            notes = [self._epoch_note(site, hour, epoch, gone_at) for hour in hours]
+            marks = [{"Put": self._marking(Dirty(site, hour), now)} for hour in hours]
+            try:
+                self._client.transact_write_items(TransactItems=[*notes, *marks])
+            except self._client.exceptions.TransactionCanceledException:
+                continue
+            return epoch
+        raise Conflict(f"{site}: others keep building the same hours anew")
+
+    def _epoch(self, site: str, hour: int) -> int:
+        answer = self._client.get_item(
+            TableName=self._table, Key=_key(site, hour, _EPOCH), ConsistentRead=True
         )
+        return int(answer["Item"]["n"]["N"]) if "Item" in answer else 0
+
+    def _epoch_note(self, site: str, hour: int, epoch: int, gone_at: int) -> dict[str, Any]:
+        item = {
+            **_key(site, hour, _EPOCH),
+            "n": {"N": str(epoch)},
+            "gone_at": {"N": str(gone_at)},
+        }
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(pk) OR n < :n",
+                "ExpressionAttributeValues": {":n": item["n"]},
+            }
+        }
 
     # ---- Compacted hours ----------------------------------------------------------------------
 
@@ -297,7 +353,7 @@ class Hours:
     def places(self, site: str, hour: int) -> dict[str, int]:
         """One query: where an hour's segments and their pieces are, with their lanes."""
         places = (item["sk"]["S"] for item in self._items(site, hour, None, True))
-        return {place: _lane(place) for place in places if not place.startswith("~")}
+        return {place: _lane(place) for place in places if not _is_note(place)}
 
     def drop(self, site: str, hour: int, places: Sequence[str]) -> None:
         """Deletes what is there. Raises Conflict if the table takes no more."""
@@ -321,15 +377,16 @@ class Hours:
     def mark(self, dirty: Dirty, delay: int, now: int) -> bool:
         """Marks an hour as dirty, and has it rolled up after `delay` seconds; says if it was not
         marked before. Raises what the queue raises: the mark then waits for `resend`."""
-        item = {**_mark(dirty), "at": {"N": str(now + delay * 1000)}}
+        marking = self._marking(dirty, now + delay * 1000)
         try:
-            self._client.put_item(
-                TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
-            )
+            self._client.put_item(**marking, ConditionExpression="attribute_not_exists(pk)")
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         self._send(dirty, delay)
         return True
+
+    def _marking(self, dirty: Dirty, at: int) -> dict[str, Any]:
+        return {"TableName": self._table, "Item": {**_mark(dirty), "at": {"N": str(at)}}}
 
     def postpone(self, dirty: Dirty, delay: int) -> None:
         """Has an hour that is marked rolled up later."""
@@ -377,6 +434,10 @@ def _key(site: str, hour: int, sk: str) -> dict[str, Any]:
 def _mark(dirty: Dirty) -> dict[str, Any]:
     name = f"{dirty.site}#{dirty.hour}#{int(dirty.whole)}"
     return {"pk": {"S": f"dirty#{crc32(name.encode()) % LANES}"}, "sk": {"S": name}}
+
+
+def _is_note(sk: str) -> bool:
+    return not sk[0].isdigit()
 
 
 def _place(bucket: Bucket) -> str:

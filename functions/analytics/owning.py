@@ -16,9 +16,15 @@ def owned_site(store: EventStore, request: Request) -> Site:
 
 def owned(stream: Stream[Site | None], request: Request) -> Site:
     """The same of a stream that is loaded."""
+    site = mine(stream, request)
+    if site.deleted:
+        raise Gone
+    return site
+
+
+def mine(stream: Stream[Site | None], request: Request) -> Site:
+    """The same, even if it was deleted."""
     site, caller = stream.state, request.caller
     if site is None or stream.tenant != caller.tenant or not visible(site, caller.user):
         raise NotFound(stream.id)
-    if site.deleted:
-        raise Gone
     return site

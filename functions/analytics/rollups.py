@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from functions.analytics.decider import Definition, pair_rollup, property_rollup
-from functions.analytics.events import Goal
+from functions.analytics.events import Step
+from functions.analytics.facts import Fact
 from functions.analytics.patterns import fits
 from functions.analytics.segments import ANONYMOUS, Segment, Shape
 
@@ -92,7 +93,7 @@ def values_of(shape: Shape, site: Definition) -> Iterator[Value]:
     yield TOTAL
     yield from single.items()
     for goal in site.goals:
-        if _reached(goal, shape):
+        if reaches(goal[1:], shape):
             yield GOAL, goal[0]
     for pair in site.pairs:
         if all(name in single for name in pair):
@@ -111,8 +112,9 @@ def _single(shape: Shape, site: Definition) -> Iterator[Value]:
             yield property_rollup(key), value
 
 
-def _reached(goal: Goal, shape: Shape) -> bool:
-    _, what, pattern = goal
+def reaches(step: Step, shape: Shape | Fact) -> bool:
+    """Whether what happened is that step of a funnel, or what a goal is."""
+    what, pattern = step
     if what == "event":
         return fits(pattern, shape.name)
     return shape.name == PAGEVIEW and shape.page is not None and fits(pattern, shape.page)

@@ -14,11 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, NamedTuple, TypeVar
 
-from functions.analytics.cells import Row, counted, decode_cells, encode_cells
+from functions.analytics.cells import (
+    NOTHING,
+    Cell,
+    Row,
+    counted,
+    decode_cells,
+    encode_cells,
+)
 from functions.analytics.decider import Definition
 from functions.analytics.facts import day_of
 from functions.analytics.hours import DAY_S
-from functions.analytics.rollups import ALL, Tallies, Value
+from functions.analytics.rollups import ALL, TOTAL, Tallies, Tally, Value
 from functions.kernel.backoff import DEFAULT, Backoff
 from functions.kernel.errors import Conflict
 
@@ -66,7 +73,7 @@ class Rows:
         """Brings every row and top list up to an hour as tallied at that version; gives how many
         rows changed. Raises Conflict if others keep writing the same ones."""
         day, place = day_of(hour), hour % 24
-        gone_at = _gone_at(day, site.retention_days)
+        until = gone_at(day, site.retention_days)
         rollups = dict.fromkeys(rollup for rollup, _ in tallies if rollup != ALL)
         keys = {value: _row(site.id, value, day) for value in tallies}
         lists = {rollup: _top(site.id, rollup, day) for rollup in rollups}
@@ -81,7 +88,7 @@ class Rows:
                 before,
                 _read_row,
                 lambda row, tally=tally: counted(row, place, version, tally, late),  # type: ignore[misc]
-                lambda row: _row_item(row, gone_at),
+                lambda row: _row_item(row, until),
             )
             changed += row.version != before.version
             # Of those, too, that did not change: whoever wrote them may have died thereafter.
@@ -92,7 +99,7 @@ class Rows:
                 _read_top(items.get(key)),
                 _read_top,
                 lambda top, offered=offers[rollup]: listed(top, offered),  # type: ignore[misc]
-                lambda top: _top_item(top, gone_at),
+                lambda top: _top_item(top, until),
             )
         return changed
 
@@ -157,10 +164,35 @@ class Rows:
         return {item["sk"]["S"]: _read_row(item) for item in self._between(pk, first, last)}
 
     def tops(self, site: str, rollup: str, first: str, last: str) -> dict[str, Entries]:
-        """One query: a rollup's top lists of those days."""
+        """One query: a rollup's top lists of those days, without values that count no more."""
         pk = _top(site, rollup, "")[0]
         items = self._between(pk, first, last)
-        return {item["sk"]["S"]: _read_top(item).entries for item in items}
+        return {
+            item["sk"]["S"]: {
+                value: entry for value, entry in _read_top(item).entries.items() if entry.events
+            }
+            for item in items
+        }
+
+    def total(self, site: str, hour: int) -> Cell:
+        """One read: all that was counted of an hour."""
+        rows = self.day(site, [TOTAL], day_of(hour))
+        return rows.get(TOTAL, Row()).cells.get(hour % 24, NOTHING)
+
+    def vanished(self, site: Definition, hour: int, tallies: Tallies) -> Tallies:
+        """The listed values that were counted in an hour and are no more, each as nothing. A
+        hundred of those that are not tallied are one read."""
+        day, place = day_of(hour), hour % 24
+        lists = {_top(site.id, rollup, day): rollup for rollup in site.rollups if rollup != ALL}
+        values = (
+            (lists[key], value)
+            for key, item in self._batch_get(list(lists)).items()
+            for value in _read_top(item).entries
+        )
+        rows = self.day(site.id, (value for value in values if value not in tallies), day)
+        return {
+            value: Tally() for value, row in rows.items() if any(row.cells.get(place, NOTHING)[1:4])
+        }
 
     def day(self, site: str, values: Iterable[Value], day: str) -> dict[Value, Row]:
         """A hundred values' rows of a day are one call."""
@@ -225,7 +257,7 @@ def _wired(key: Key) -> dict[str, Any]:
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
-def _gone_at(day: str, retention_days: int) -> int:
+def gone_at(day: str, retention_days: int) -> int:
     """When a day's rows go, in epoch seconds: when the last of its facts do."""
     return ((date.fromisoformat(day) - date(1970, 1, 1)).days + retention_days + 1) * DAY_S
 

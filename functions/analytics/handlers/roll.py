@@ -1,9 +1,10 @@
-"""Rolls dirty hours up into rows and top lists."""
+"""Rolls dirty hours up into rows and top lists; has lanes grow where it sees that they are full."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from functions.analytics.decider import DECIDER, GrowLanes, stream_id
 from functions.analytics.definitions import Definitions
 from functions.analytics.hours import Dirty, Hours
 from functions.analytics.rolling import Roller
@@ -12,7 +13,11 @@ from functions.edge.log import LogLine
 from functions.edge.queue import Message, consume
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.settings import settings
+from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
+
+ACTOR = "analytics"
+"""Whom a site's history names for what nobody asked for."""
 
 
 class Settings(NamedTuple):
@@ -30,11 +35,24 @@ def build(runtime: Runtime) -> Handler:
     store = DynamoStore(client, config.events_table, backoff)
     hours = Hours(client, config.rollups_table, runtime.client("sqs"), config.hours_queue_url)
     rows = Rows(client, config.rollups_table, backoff)
-    roller = Roller(Definitions(store, runtime.now).of, hours, rows, runtime.now)
+    define = Definitions(store, runtime.now).of
+    commands = Commands(store, DECIDER, backoff)
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "analytics", context.aws_request_id)
         log.add(records=len(event["Records"]))
+
+        def grow(site: str, command: GrowLanes) -> None:
+            surroundings = Context(
+                actor=ACTOR,
+                now=runtime.now(),
+                commit_id=runtime.entropy(12).hex(),
+                correlation=log.correlation,
+                tenant=None,
+            )
+            commands.execute(stream_id(site), command, surroundings)
+
+        roller = Roller(define, hours, rows, runtime.now, grow)
 
         def roll(message: Message) -> None:
             try:

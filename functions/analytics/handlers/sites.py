@@ -17,6 +17,7 @@ from functions.analytics.decider import (
     Site,
 )
 from functions.analytics.naming import new_id
+from functions.analytics.owning import mine, owned
 from functions.analytics.routing import name_of, path, stream_of
 from functions.analytics.schemas import (
     NewFunnel,
@@ -40,9 +41,9 @@ from functions.edge.validation import parse_body, parse_query
 from functions.kernel.codec import to_json
 from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
-from functions.kernel.errors import AlreadyExists, Conflict, Gone, NotFound
+from functions.kernel.errors import AlreadyExists, Conflict
 from functions.kernel.generations import LiveViews
-from functions.kernel.store import Stream, load
+from functions.kernel.store import load
 from functions.kernel.views import ViewTable
 
 READ, WRITE = "analytics:read", "analytics:write"
@@ -142,13 +143,11 @@ class Sites:
         """GET /v1/sites/{site}"""
         at = parse_query(SiteQuery, request.query).at
         current = load(self._store, DECIDER, stream_of(request))
-        site = _mine(request, current)
-        if at is not None:
-            then = self._past.at(current, at)
-            return _show(then.state, then.version)
-        if site.deleted:
-            raise Gone
-        return _show(site, current.version)
+        if at is None:
+            return _show(owned(current, request), current.version)
+        mine(current, request)
+        then = self._past.at(current, at)
+        return _show(then.state, then.version)
 
     def history(self, request: Request) -> Answer:
         """GET /v1/sites/{site}/history"""
@@ -158,7 +157,7 @@ class Sites:
             query.cursor,
             query.limit,
             reader,
-            lambda stream: _mine(request, stream),
+            lambda stream: mine(stream, request),
         )
         return Answer(200, found)
 
@@ -172,13 +171,6 @@ class Sites:
         following = self._cursors.make(page.next, *scope) if page.next else None
         items = [site_body(*read(row)) for row in page.rows]
         return Answer(200, {"items": items, "next_cursor": following})
-
-
-def _mine(request: Request, stream: Stream[Site | None]) -> Site:
-    caller, site = request.caller, stream.state
-    if site is None or stream.tenant != caller.tenant or site.owner != caller.user:
-        raise NotFound(stream.id)
-    return site
 
 
 def _show(

@@ -110,11 +110,12 @@ def rows(stack: Stack) -> Said:
 
 
 def tops(stack: Stack) -> Said:
-    """Every top list's entries by rollup, value and day."""
+    """Every top list's entries that count, by rollup, value and day."""
     return {
         (item["pk"]["S"].split("#")[2], value, item["sk"]["S"]): entry[:3]
         for item in items(stack, "top#")
         for value, entry in _read_top(item).entries.items()
+        if entry.events
     }
 
 

@@ -6,6 +6,7 @@ from tests.integration.analytics.bulk import drive_bulk
 from tests.integration.analytics.costs import sites
 from tests.integration.analytics.evaluating import drive_evaluation
 from tests.integration.analytics.sites import ANY, ask, make
+from tests.integration.analytics.tending import drive_tending
 from tests.support.pump import Stack
 
 
@@ -15,6 +16,7 @@ def drive(stack: Stack) -> None:
     fail_and_heal(stack)
     drive_bulk(stack)
     drive_evaluation(stack)
+    drive_tending(stack)
 
 
 def fail_and_heal(stack: Stack) -> None:

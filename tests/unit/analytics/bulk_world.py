@@ -76,10 +76,13 @@ class World:
         self.objects = Objects(self.client["s3"], BUCKET)
         self.batches = Batches(self.objects, self.hours, self.marks, now)
         self.compaction = Compaction(self.objects, self.hours, self.marks, self._define, now)
-        self.roller = Roller(self._define, self.hours, self.rows, now)
+        self.roller = Roller(self._define, self.hours, self.rows, now, self._refuse)
 
     def _define(self, site: str) -> Definition | None:
         return self.site if site == self.site.id else None
+
+    def _refuse(self, site: str, command: object) -> None:
+        raise AssertionError(f"the bulk ledger has no lanes: {command}")
 
     def _client(self, service: str) -> Any:
         return fast_client(service, self._send, lambda _: None, lambda: 0.0)

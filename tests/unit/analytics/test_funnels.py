@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from functions.analytics.events import Step
 from functions.analytics.facts import Fact
-from functions.analytics.funnels import Chains, shown, takes
+from functions.analytics.funnels import Chains, shown
+from functions.analytics.rollups import reaches
 
 PAGES = ("/a", "/ab", "/b", "/c")
 PATTERNS = ("/a", "/a*", "/b", "*", "/c")
@@ -30,7 +31,7 @@ def every_chain(window: int, steps: list[Step], facts: list[Fact]) -> int:
     """The longest chain, by trying all."""
     for length in range(len(steps), 0, -1):
         for chain in combinations(facts, length):
-            fit = all(takes(step, fact) for step, fact in zip(steps, chain, strict=False))
+            fit = all(reaches(step, fact) for step, fact in zip(steps, chain, strict=False))
             if fit and chain[-1].at - chain[0].at <= window:
                 return length
     return 0
