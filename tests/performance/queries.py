@@ -34,8 +34,8 @@ from tests.support.deployed import Stack, deployed
 EVENTS = int(os.environ.get("EVENTS", "10000"))
 REQUESTS = 200
 DAYS, PAGES, VISITORS_PER_EVENT = 30, 500, 0.4
-RECENT = 0.01
-"""Share of the events that came in the last half hour."""
+RECENT, LIVE_MINUTES = 0.01, 30
+"""Share of the events that came in so many minutes, which alone are loaded as segments."""
 BATCH = 25
 TABLE = {
     "TableName": "rollups",
@@ -66,7 +66,7 @@ def traffic(site: str, now: int, number: int) -> Iterator[Fact]:
     weights = [1 / rank for rank in range(1, PAGES + 1)]
     span = DAYS * 86_400_000
     for count, page in enumerate(choice.choices(pages, weights, k=number)):
-        past = choice.randrange(1_800_000 if choice.random() < RECENT else span)
+        past = choice.randrange(LIVE_MINUTES * 60_000 if choice.random() < RECENT else span)
         yield Fact(
             id=str(count),
             site=site,
@@ -95,6 +95,8 @@ def items(site: Definition, now: int) -> list[dict[str, Any]]:
         facts = [fact for each in minutes.values() for fact in each]
         rows.count(site, hour, len(facts), tally(fold(facts), site), late=False)
         for minute, found in minutes.items():
+            if minute < minute_of(now) - LIVE_MINUTES:
+                continue
             until = gone_at(hour, site.phase, now)
             hours.put(site.id, hour, (minute, 0), fold(found), until, now=0)
     return list(memory.tables["rollups"].everything())
