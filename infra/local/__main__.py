@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 # Each verb imports what it needs: `make url` does not wait for boto3.
 
 WELCOME = """
-  API    {url}
-  token  {make} -s token USER=alice
-  stop   {make} down
+  API        {url}
+  dashboard  {url}/static/dashboard.html
+             log in as demo, password {password}
+  token      {make} -s token USER=alice
+  stop       {make} down
 
   curl -si {url}/v1/links \\
     -H "Authorization: Bearer $({make} -s token)" \\
@@ -34,7 +36,7 @@ WELCOME = """
 
 def up(emulator: Emulator) -> None:
     """Start the emulator unless it runs, build, deploy, make a user, say what to call."""
-    from infra.local.users import token
+    from infra.local.users import PASSWORD, token
 
     with step("emulator"):
         emulator.start()
@@ -42,7 +44,7 @@ def up(emulator: Emulator) -> None:
     with step("demo user"):
         token(emulator.endpoint, "demo")
     make = "make" if emulator.port == 4566 else f"make MILLRACE_PORT={emulator.port}"
-    print(WELCOME.format(url=base_url(emulator.endpoint), make=make))
+    print(WELCOME.format(url=base_url(emulator.endpoint), make=make, password=PASSWORD))
 
 
 def deploy_on(emulator: Emulator) -> None:

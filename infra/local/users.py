@@ -1,8 +1,7 @@
-"""Users of the local Cognito pool, made on demand, and their tokens."""
+"""Users of the local Cognito pool, made on demand, their password and their tokens."""
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import asdict, dataclass
 
 from botocore.exceptions import ClientError
@@ -21,6 +20,9 @@ class Claims:
 
 
 DEFAULT = Claims()
+PASSWORD = "Local-only-1"
+"""Everybody's, to log in on a page: the pool is an emulator's, which only this machine reaches.
+Cognito asks for all four classes of characters."""
 
 
 def token(endpoint: str, user: str, claims: Claims = DEFAULT) -> str:
@@ -46,15 +48,13 @@ def token(endpoint: str, user: str, claims: Claims = DEFAULT) -> str:
         cognito.admin_update_user_attributes(
             UserPoolId=pool, Username=user, UserAttributes=attributes
         )
-    # Nobody needs to know it: the next token sets another. Cognito asks for all four classes.
-    password = f"Aa1!{secrets.token_urlsafe(24)}"
     cognito.admin_set_user_password(
-        UserPoolId=pool, Username=user, Password=password, Permanent=True
+        UserPoolId=pool, Username=user, Password=PASSWORD, Permanent=True
     )
     answer = cognito.initiate_auth(
         ClientId=client,
         AuthFlow="USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": user, "PASSWORD": password},
+        AuthParameters={"USERNAME": user, "PASSWORD": PASSWORD},
     )
     issued: str = answer["AuthenticationResult"]["IdToken"]
     return issued

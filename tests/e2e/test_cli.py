@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 from infra.local.endpoint import session
 from infra.local.stack import resources
 from millrace.cli import app
-from tests.e2e.conftest import _free_port
 from tests.e2e.eventually import eventually
+from tests.support.deployed import free_port
 
 LINKS = 12
 LETTERS = 13
@@ -27,7 +27,7 @@ LETTERS = 13
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """That of an emulator which is there until the module's end."""
-    port = _free_port()
+    port = free_port()
     yield port
     run(port, "down")
 

@@ -1,4 +1,5 @@
-"""`make bench`: what a cold start and a warm call cost beside bare botocore, on this machine."""
+"""`make bench`: what a cold start and a warm call cost beside bare botocore, and how long questions
+take on the emulator, on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.performance import cold_start, warm
+from tests.performance import cold_start, queries, warm
 
 RUNS = int(os.environ.get("RUNS", "30"))
 T = TypeVar("T")
@@ -22,7 +23,7 @@ def _samples(rounds: Iterable[T], label: str) -> list[T]:
 
 
 def main() -> None:
-    """Measures and prints both tables."""
+    """Measures and prints the tables."""
     console = Console()
     console.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
@@ -39,6 +40,12 @@ def main() -> None:
     for name, (ours, bare, ratio) in warm.ratios(_samples(warm.rounds(RUNS), "warm calls")).items():
         calls.add_row(name, f"{ours:.2f}", f"{bare:.2f}", f"{ratio:.2f}")
     console.print(calls)
+    loaded, times = queries.measure()
+    title = f"{queries.EVENTS:,} events in {loaded:,} rows"
+    asked = Table(title, "p50 ms", "p99 ms")
+    for question, p50, p99 in times:
+        asked.add_row(question, f"{p50:.0f}", f"{p99:.0f}")
+    console.print(asked)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import json
 import multiprocessing
 import os
 import random
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from rich.progress import Progress
 from infra.local.emulator import Emulator
 from infra.local.endpoint import variables
 from millrace.terminal import console, table
+from tests.support.deployed import free_port
 
 RATE = 50
 """Requests a second, over all containers."""
@@ -394,14 +394,6 @@ def _shown(row: Row) -> list[str]:
     shares = [f"{share:.1%}" for share in (row.redirected, row.stale)]
     times = [f"{each:.0f}" for each in (row.p50, row.p99, row.slowest)]
     return [row.mode, str(row.requests), *shares, *times, str(row.calls), str(row.exceptions)]
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":
