@@ -35,19 +35,20 @@ class ExactLedger:
         self._table = table
 
     def keep(self, sighting: Sighting, site: Definition) -> Outcome:
-        """Keeps a fact, unless it is kept already. One write; two if its time was corrected."""
+        """Keeps a fact, unless it is kept already. One write; two if its time was corrected, and
+        three if the site's lanes have grown, too."""
         fact, sent_as = sighting
         if minute_of(fact.at) != minute_of(sent_as):
-            standing = self._put(fact, sent_as, {"to": {"N": str(fact.at)}}, site)
+            standing = self._point(fact, sent_as, site)
         else:
-            standing = self._put(fact, fact.at, {"f": {"S": encode(fact)}}, site)
+            standing = self._keep(fact, site)
             if standing is None:
                 return "kept"
         if standing is not None and "f" in standing:
             return _compared(fact, standing)
         if standing is not None:
             fact = fact._replace(at=int(standing["to"]["N"]))
-        standing = self._put(fact, fact.at, {"f": {"S": encode(fact)}}, site)
+        standing = self._keep(fact, site)
         return "kept" if standing is None else _compared(fact, standing)
 
     def read(self, key: str, *, consistent: bool = True) -> Iterator[Fact]:
@@ -67,12 +68,31 @@ class ExactLedger:
                 return
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
+    def _keep(self, fact: Fact, site: Definition) -> dict[str, Any] | None:
+        """Puts a fact; gives what stands there."""
+        lanes = lanes_at(site.lanes, minute_of(fact.at))
+        return self._put(fact, fact.at, {"f": {"S": encode(fact)}}, site, lanes)
+
+    def _point(self, fact: Fact, sent_as: int, site: Definition) -> dict[str, Any] | None:
+        """Puts a pointer where facts of the sender's time belong; gives what stands there.
+
+        That time may be yet to come, and have more lanes when the repeat comes. So there is a
+        second pointer in the lane that it was in before any growth, and that one counts.
+        """
+        content = {"to": {"N": str(fact.at)}}
+        lanes, first = lanes_at(site.lanes, minute_of(sent_as)), site.lanes[0][1]
+        standing = self._put(fact, sent_as, content, site, lanes)
+        if lane_of(fact.id, first) == lane_of(fact.id, lanes) or "f" in (standing or {}):
+            return standing
+        return self._put(fact, sent_as, content, site, first) or standing
+
     def _put(
-        self, fact: Fact, at: int, content: dict[str, Any], site: Definition
+        self, fact: Fact, at: int, content: dict[str, Any], site: Definition, lanes: int
     ) -> dict[str, Any] | None:
-        """Puts an item where facts of the time `at` belong; gives the one that stands there."""
+        """Puts an item where facts of the time `at` belong, with so many lanes; gives the one that
+        stands there."""
         minute = minute_of(at)
-        lane = lane_of(fact.id, lanes_at(site.lanes, minute))
+        lane = lane_of(fact.id, lanes)
         try:
             self._client.put_item(
                 TableName=self._table,
