@@ -45,7 +45,7 @@ sample: .aws-sam/build/template.yaml .venv-lambda/ready ## run a built function:
 # ---- Check it ---------------------------------------------------------------------------------
 
 test: lint types .aws-sam/build/template.yaml .venv-lambda/ready ## everything: lint, types, all tests but the slow ones
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadgroup
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 lint: .venv/ready .venv-sam/ready ## style, and the three checks of every template
 	@$(BIN)/ruff check --quiet .

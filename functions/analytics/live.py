@@ -7,7 +7,7 @@ from typing import Any
 from functions.analytics.decider import Definition
 from functions.analytics.facts import MINUTE_MS, hour_of, minute_of
 from functions.analytics.hours import Hours
-from functions.analytics.rollups import TOTAL, Tally, tally
+from functions.analytics.rollups import Tally, tally, total
 from functions.analytics.segments import Segment, merge
 from functions.edge.validation import to_text
 
@@ -25,8 +25,8 @@ def live(hours: Hours, site: Definition, now: int) -> dict[str, Any]:
     for hour in range(hour_of(first, site.phase), hour_of(last, site.phase) + 1):
         segments.update(hours.read(site.id, hour, since=first, consistent=False).minutes)
     minutes = range(first, last + 1)
-    totals = {minute: _total(segments, range(minute, minute + 1), site) for minute in minutes}
-    sliding = _total(segments, range(last - SLIDING + 1, last + 1), site)
+    totals = {minute: _total(segments, range(minute, minute + 1)) for minute in minutes}
+    sliding = _total(segments, range(last - SLIDING + 1, last + 1))
     present = {minute: each for minute, each in segments.items() if minute in minutes}
     return {
         "site": site.id,
@@ -44,9 +44,8 @@ def live(hours: Hours, site: Definition, now: int) -> dict[str, Any]:
     }
 
 
-def _total(segments: dict[int, Segment], minutes: range, site: Definition) -> Tally:
-    found = merge(segments[minute] for minute in minutes if minute in segments)
-    return tally(found, site)[TOTAL]
+def _total(segments: dict[int, Segment], minutes: range) -> Tally:
+    return total(merge(segments[minute] for minute in minutes if minute in segments))
 
 
 def _pages(segment: Segment, site: Definition) -> list[dict[str, Any]]:

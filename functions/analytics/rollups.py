@@ -91,6 +91,15 @@ def frequent(tallies: Tallies, seen: int) -> Tallies:
     }
 
 
+def total(segment: Segment) -> Tally:
+    """What is counted of everybody, without the rest."""
+    found = Tally()
+    for shape, visitors in segment.counts.items():
+        if not shape.machine:
+            found.add(shape, visitors)
+    return found
+
+
 def values_of(shape: Shape, site: Definition) -> Iterator[Value]:
     """The values that a shape counts in, each once."""
     if shape.machine:

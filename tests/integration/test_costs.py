@@ -15,9 +15,6 @@ from tests.integration.costs import Priced, page, shortener
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
-pytestmark = pytest.mark.xdist_group("bills")
-"""One process makes what is measured, once."""
-
 PAGE = ROOT / "docs" / "costs.md"
 
 

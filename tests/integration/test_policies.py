@@ -14,9 +14,6 @@ from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 from tests.support.template import Template
 
-pytestmark = pytest.mark.xdist_group("bills")
-"""One process makes what is measured, once."""
-
 TEMPLATES = list(Template(ROOT / "template.yaml", {}).family())
 FUNCTIONS = [name for each in TEMPLATES for name in each.names("AWS::Serverless::Function")]
 
