@@ -702,7 +702,7 @@ _LASTING = {"throttle", "server_error", "conflict", "lost_request", "lost_respon
 """What may go on for several attempts."""
 
 
-_RIVALS = {"Conflict", "Overtaken"}
+_RIVALS = {"Conflict", "NoSuchKey", "Overtaken"}
 """Errors by which a function gives way to another, and comes again."""
 
 
