@@ -19,9 +19,8 @@ MUTANTS = (
     Mutant(
         "segment without its guard",
         "analytics/hours.py",
-        '                    "attribute_not_exists(pk) OR seen < :seen "\n'
-        '                    "OR (seen = :seen AND gone_at < :gone_at)"\n',
-        '                    "attribute_not_exists(pk) OR attribute_exists(pk)"\n',
+        'f"attribute_not_exists(pk) OR {guard} OR (seen = :seen AND gone_at < :gone_at)"',
+        '"attribute_not_exists(pk) OR attribute_exists(pk)"',
         "who read before and writes after takes facts away",
     ),
     Mutant(
@@ -34,8 +33,8 @@ MUTANTS = (
     Mutant(
         "seen < inverted",
         "analytics/hours.py",
-        '"attribute_not_exists(pk) OR seen < :seen "',
-        '"attribute_not_exists(pk) OR seen > :seen "',
+        '"seen < :seen"',
+        '"seen > :seen"',
         "a minute stays as it was seen first",
     ),
     Mutant(
@@ -55,13 +54,13 @@ MUTANTS = (
     Mutant(
         "marked only if something was written",
         "analytics/folding.py",
-        "        most = max([self._put(site, hour, each, until, now)"
+        "            most = max([self._put(site, hour, each, until)"
         " for each in sorted(buckets)])\n",
-        "        before = self._hours.seen(site, hour)\n"
-        "        most = max([self._put(site, hour, each, until, now)"
+        "            before = self._hours.seen(site, hour)\n"
+        "            most = max([self._put(site, hour, each, until)"
         " for each in sorted(buckets)])\n"
-        "        if self._hours.seen(site, hour) == before:\n"
-        "            return False\n",
+        "            if self._hours.seen(site, hour) == before:\n"
+        "                return False\n",
         "who wrote the segment may have died before it marked the hour",
     ),
     Mutant(
@@ -161,8 +160,10 @@ MUTANTS = (
     Mutant(
         "old hour folded in part",
         "analytics/folding.py",
-        "            buckets = frozenset(buckets_of(defined, hour))\n",
-        "            pass\n",
+        "            most = self.fold_all(defined, hour)\n",
+        "            until = gone_at(hour, defined.phase, now)\n"
+        "            most = max([self._put(site, hour, each, until)"
+        " for each in sorted(buckets)])\n",
         "what comes after the segments are gone is never counted",
     ),
     Mutant(
@@ -285,9 +286,9 @@ MUTANTS = (
     Mutant(
         "remembered before it is written",
         "analytics/rolling.py",
-        "        late = is_late(dirty.hour, defined.phase, now)\n",
+        "        changed += self._rows.count(defined, dirty.hour, read.version, news, late)\n",
         "        self._rolled.remember(dirty, read.version, tallies)\n"
-        "        late = is_late(dirty.hour, defined.phase, now)\n",
+        "        changed += self._rows.count(defined, dirty.hour, read.version, news, late)\n",
         "what could not be written is taken to stand there",
     ),
 )
