@@ -109,6 +109,9 @@ CASES = {
         "fold.stream": Case(QUIET),
         "fold.retry": Case({"batchItemFailures": []}),
         "roll.hour": Case({"batchItemFailures": []}),
+        "stats.hours": Case(200, MADE),
+        "stats.live": Case(200, MADE),
+        "stats.link": Case(404),
         # Goals, funnels, exports
         "conversions.goals": Case(200, MADE),
         "conversions.funnel": Case(200, (*MADE, "sites.funnel")),
