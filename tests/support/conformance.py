@@ -992,6 +992,7 @@ def deletions_of_up_to_1000(backend: Backend) -> None:
 
 DEVIATIONS: dict[tuple[str, str], str] = {
     ("ministack", "delays-up-to-900-seconds"): "takes 901",
+    ("ministack", "deletions-of-up-to-1000"): "takes 1,001",
     ("moto", "deletions-of-up-to-1000"): "takes 1,001",
     ("moto", "placeholders-must-be-used"): "takes it",
     ("moto", "placeholders-must-be-defined"): "raises KeyError",
