@@ -79,7 +79,8 @@ def bursts(chance: random.Random, now: int, hours: list[int]) -> list[Fact]:
 
 def tell(stack: Stack) -> None:
     """As if the shortener had told of the link."""
-    told = {"owner": OWNER, "tenant": "default", "created_at": stack.clock.now() - 9 * DAY}
+    link = {"domain": "default", "code": "spring", "deleted": False, "tenant": "default"}
+    told = {**link, "owner": OWNER, "created_at": stack.clock.now() - 9 * DAY}
     stack.client("dynamodb").put_item(
         TableName=stack.functions["AnalyticsStats"].env["VIEWS_TABLE"],
         Item={
