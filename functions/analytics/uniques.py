@@ -31,9 +31,9 @@ def counted(rows: Mapping[str, Row], hours: range) -> Numbers:
     """The numbers of some hours, from a value's rows by day.
 
     An hour's visitors are exact. Those of whole days are the union of the days' sets. Of a day
-    that is only in part among the hours, nobody knows which visitors came in that part: taken is
-    the share of what it adds to the union that the part has of the day's hourly visitors, and no
-    less than came in the best hour.
+    that is only in part among the hours, nobody knows which visitors came in that part: it counts
+    with the share that the part has of the day's hourly visitors. Never are they fewer than came
+    in the best hour.
     """
     wanted = map(day_of, range(hours.start // 24 * 24, hours.stop, 24))
     days = {
@@ -58,15 +58,24 @@ def _visitors(
     if len(cells) <= 1:
         return sum(cell.visitors for cell in cells), True
     shares = {day: _share(rows[day], found) for day, found in days.items()}
-    union = merge(rows[day].visitors for day, share in shares.items() if share == 1)
-    exact = is_exact(union) and all(share == 1 for share in shares.values())
-    visitors = float(estimate(union))
-    for day, share in shares.items():
-        if share < 1:
-            larger = merge([union, rows[day].visitors])
-            visitors += share * max(0, estimate(larger) - estimate(union))
-            union = larger
-    return max(round(visitors), *(cell.visitors for cell in cells)), exact
+    whole = merge(rows[day].visitors for day, share in shares.items() if share == 1)
+    parts = [(share, rows[day].visitors) for day, share in shares.items() if share < 1]
+    visitors = round(_expected(whole, parts))
+    return max(visitors, *(cell.visitors for cell in cells)), is_exact(whole) and not parts
+
+
+def _expected(union: bytes, parts: list[tuple[float, bytes]]) -> float:
+    """How many visitors to expect in a union and in each of the parts with its probability.
+
+    This is the multilinear extension of the size of a union, which grows with each share
+    (Calinescu, Chekuri, Pal and Vondrak, 2011, https://doi.org/10.1137/080733991). A span has at
+    most two parts, its first day and its last.
+    """
+    if not parts:
+        return estimate(union)
+    (share, visitors), *rest = parts
+    without = _expected(union, rest)
+    return without + share * max(0, _expected(merge([union, visitors]), rest) - without)
 
 
 def _within(row: Row, day: str, hours: range) -> list[Cell]:

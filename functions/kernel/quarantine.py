@@ -11,8 +11,8 @@ LIST = "quarantine"
 
 
 class Quarantined(NamedTuple):
-    """One stream: the view that fails on it ("*" is the load), the error's type, how often it was
-    given up, and when first, in epoch milliseconds."""
+    """One stream: the view that failed on it last ("*" is the load), the error's type, how often it
+    was given up, by whichever reader, and when first, in epoch milliseconds."""
 
     stream: str
     view: str

@@ -62,7 +62,8 @@ class LambdaContext:
 
 class Flood:
     """What the templates declare, as far as events go through it. `now` is epoch ms; of a
-    hundred runs of a function `crashes` end at some call, before or after that takes effect."""
+    hundred runs of a function `crashes` end at some call, before or after that takes effect, and
+    so does one run of each at least."""
 
     def __init__(self, seed: int, crashes: float) -> None:
         self.now = START
@@ -125,7 +126,8 @@ class Flood:
         if name not in self._built:
             module = importlib.import_module(function.module)
             self._built[name] = module.build(self._runtime(function))
-        dies = self.chance.random() * 100 < self.crashes
+        # Each function dies once at least, however few its runs are.
+        dies = self.chance.random() * 100 < self.crashes or name not in self.died
         # As often among the first few calls as among the thousands of a large run.
         self._fuse = int(MOST_CALLS ** self.chance.random()) if dies else 0
         context = LambdaContext(f"run-{next(self._ids)}", name, function.arn)

@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.analytics.cells import Row
@@ -56,6 +56,7 @@ def test_visitors_are_at_most_events_and_the_sum_of_hours(
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60), st.integers(0, 200), SPANS)
+@example(88, 22, 12, [68, 81])
 def test_an_hour_more_is_never_fewer_visitors(
     seed: int, people: int, number: int, ends: list[int]
 ) -> None:

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from tests.support.http_api import find_route, response_of, route_of
-from tests.support.pump import Stack
+from tests.support.pump import CLAIMS, Stack
 
 ROUTES = [
     route_of(key, key, needs_token=False)
@@ -69,7 +69,7 @@ def test_claims_arrive_as_strings(stack: Stack) -> None:
         "sub": "alice",
         "token_use": "id",
         "custom:tier": "premium",
-        "custom:scopes": "shortener:read shortener:write",
+        "custom:scopes": CLAIMS["custom:scopes"],
     }
 
 
