@@ -1,9 +1,11 @@
-"""The sweep over facts: folds every bucket whose segment has seen fewer than there are, so that
-even a fact heals of which the stream's record was lost.
+"""The sweep over facts: folds every bucket whose segment has seen fewer than there are, and one of
+every hour whose rows say fewer than its segments, so that a fact heals of which the stream's record
+was lost, or a mark that was never made.
 
 It reads the ledger in slices as the kernel's sweep reads events, each run going on where the one
-before stopped: half a read unit per 4 KB of facts, and one query per hour that is recent. Of older
-hours the segments are gone, and what was lost there only a rebuild finds.
+before stopped: half a read unit per 4 KB of facts, and for each hour that is recent a query and a
+read of its totals. Of older hours the segments are gone, and what was lost there only a rebuild
+finds.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from functions.analytics.cells import NOTHING, Row
 from functions.analytics.decider import Definition
-from functions.analytics.facts import bucket
+from functions.analytics.facts import bucket, day_of
 from functions.analytics.folding import Folder, Work
-from functions.analytics.hours import Hours, is_kept
+from functions.analytics.hours import Hour, Hours, is_kept
+from functions.analytics.rollups import ALL, MACHINE, tally
+from functions.analytics.rows import Rows
 from functions.kernel.sweep import Swept
 from functions.kernel.views import ViewTable
 
@@ -35,6 +40,7 @@ class Catcher:
         facts_table: str,
         define: Callable[[str], Definition | None],
         hours: Hours,
+        rows: Rows,
         folder: Folder,
         now: Callable[[], int],
     ) -> None:
@@ -42,6 +48,7 @@ class Catcher:
         self._table = facts_table
         self._define = define
         self._hours = hours
+        self._rows = rows
         self._folder = folder
         self._now = now
 
@@ -63,22 +70,37 @@ class Catcher:
                 return Swept(checked, rung, complete=position is None)
 
     def behind(self, counts: Mapping[str, int]) -> list[Work]:
-        """Of buckets with so many facts each, those of recent hours whose segment has seen fewer.
-        One query per hour."""
+        """Of buckets with so many facts each, those that are to be folded again."""
         late = []
         for work in self._folder.plan(counts):
             defined = self._define(work.site)
             if defined is None or not is_kept(work.hour, defined.phase, self._now()):
                 continue
-            seen = self._hours.seen(work.site, work.hour)
+            read = self._hours.read(work.site, work.hour)
             missing = {
                 place
                 for place in work.buckets
-                if seen.get(place, 0) < counts[bucket(work.site, *place)]
+                if read.buckets.get(place, 0) < counts[bucket(work.site, *place)]
             }
+            if not missing and self._is_unrolled(defined, work.hour, read):
+                # To fold any of them again marks the hour.
+                missing = {min(work.buckets)}
             if missing:
                 late.append(work._replace(buckets=frozenset(missing)))
         return late
+
+    def _is_unrolled(self, site: Definition, hour: int, read: Hour) -> bool:
+        """Whether fewer events are in the totals, of people and of machines, than were read."""
+        wanted = {
+            value: each.events
+            for value, each in tally(read.segment, site).items()
+            if value[0] in (ALL, MACHINE)
+        }
+        rows = self._rows.day(site.id, wanted, day_of(hour))
+        return any(
+            rows.get(value, Row()).cells.get(hour % 24, NOTHING).events < events
+            for value, events in wanted.items()
+        )
 
     def slice(self, position: Position, limit: int = SLICE) -> tuple[dict[str, int], Position]:
         """One page of a scan: facts by bucket, and the position to go on from, None at the end.

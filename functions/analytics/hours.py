@@ -52,7 +52,7 @@ reads it reads those after it. The others sort after them: what they say of minu
 
 class Hour(NamedTuple):
     """What is known of an hour, or of its end: the segment and the revision of each minute, and how
-    many facts the fullest of its buckets has seen.
+    many facts each of its buckets has seen.
 
     `version` grows whenever a fact comes or the hour is compacted or built anew: its epoch, then
     its revision, then facts seen. It is 0 where some of the segments are missing.
@@ -61,7 +61,7 @@ class Hour(NamedTuple):
     version: int
     minutes: Mapping[int, Segment]
     revisions: Mapping[int, int]
-    fullest: Mapping[int, int]
+    buckets: Mapping[Bucket, int]
 
     @property
     def segment(self) -> Segment:
@@ -221,29 +221,21 @@ class Hours:
         compacted = _compacted(notes.get(_COMPACTED))
         found: defaultdict[int, list[Segment]] = defaultdict(list)
         revisions: defaultdict[int, int] = defaultdict(int)
+        buckets: dict[Bucket, int] = {}
         segments = {_bucket(item["sk"]["S"]): item for item in items if "seen" in item}
         for bucket, item in segments.items():
             if compacted.counts(bucket[1]):
-                found[bucket[0]].append(_whole(item, bucket, pieces))
+                segment = _whole(item, bucket, pieces)
+                found[bucket[0]].append(segment)
                 revisions[bucket[0]] += int(item["revision"]["N"])
+                buckets[bucket] = segment.seen
         minutes = {minute: merge(segments) for minute, segments in found.items()}
-        fullest = {
-            minute: max(segment.seen for segment in segments) for minute, segments in found.items()
-        }
         seen = sum(segment.seen for segment in minutes.values())
         epoch = int(notes[_EPOCH]["n"]["N"]) if _EPOCH in notes else 0
         version = (epoch << EPOCH_BITS) + (compacted.revision << REVISION_BITS) + seen
         # Read while it was being compacted, or old: there will be another reason to read it.
         whole = since is not None or compacted.is_whole(lane for _, lane in segments)
-        return Hour(version if whole else 0, minutes, revisions, fullest)
-
-    def seen(self, site: str, hour: int) -> dict[Bucket, int]:
-        """One query: how many facts of each bucket an hour's segments have seen."""
-        return {
-            _bucket(item["sk"]["S"]): int(item["seen"]["N"])
-            for item in self._items(site, hour, None, True)
-            if "seen" in item
-        }
+        return Hour(version if whole else 0, minutes, revisions, buckets)
 
     def _items(
         self, site: str, hour: int, since: int | None, consistent: bool

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from functions.analytics.decider import MAX_LANES, Definition, GrowLanes, Site
 from functions.analytics.facts import minute_of
+from functions.analytics.hours import Bucket
 
 FULL = 5_000
 """Facts of a minute in one bucket."""
@@ -21,11 +22,11 @@ AHEAD = 20
 time in which the command may be tried again."""
 
 
-def growth(site: Definition, fullest: Mapping[int, int], now: int) -> GrowLanes | None:
-    """The command for a site of which the fullest bucket of each minute has seen so many facts;
-    none where those minutes had fewer lanes than there are, or there are MAX_LANES."""
+def growth(site: Definition, buckets: Mapping[Bucket, int], now: int) -> GrowLanes | None:
+    """The command for a site of which buckets have seen so many facts each; none where their
+    minutes had fewer lanes than there are, or there are MAX_LANES."""
     since, number = site.lanes[-1]
-    full = any(seen > FULL and minute >= since for minute, seen in fullest.items())
+    full = any(seen > FULL and minute >= since for (minute, _), seen in buckets.items())
     spreads = isinstance(site, Site) and not site.deleted and site.ledger == "exact"
     if not full or not spreads or number >= MAX_LANES:
         return None

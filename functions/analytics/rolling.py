@@ -63,7 +63,7 @@ class Roller:
         changed += self._rows.count(defined, dirty.hour, read.version, news, late)
         self._rolled.remember(dirty, read.version, tallies)
         # Of what is late, nothing follows for what is to come.
-        if not late and (command := growth(defined, read.fullest, now)):
+        if not late and (command := growth(defined, read.buckets, now)):
             self._grow(dirty.site, command)
         return changed
 

@@ -70,8 +70,9 @@ class Rows:
     # ---- Writing ------------------------------------------------------------------------------
 
     def count(self, site: Definition, hour: int, version: int, tallies: Tallies, late: bool) -> int:
-        """Brings every row and top list up to an hour as tallied at that version; gives how many
-        rows changed. Raises Conflict if others keep writing the same ones."""
+        """Brings every row and top list up to an hour as tallied at that version, the total last:
+        that it was counted says that all was. Gives how many rows changed. Raises Conflict if
+        others keep writing the same ones."""
         day, place = day_of(hour), hour % 24
         until = gone_at(day, site.retention_days)
         rollups = dict.fromkeys(rollup for rollup, _ in tallies if rollup != ALL)
@@ -79,20 +80,22 @@ class Rows:
         lists = {rollup: _top(site.id, rollup, day) for rollup in rollups}
         # What a replica has not heard of yet costs a conflict at most.
         items = self._batch_get([*keys.values(), *lists.values()])
-        offers: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
-        changed = 0
-        for value, tally in tallies.items():
-            key, before = keys[value], _read_row(items.get(keys[value]))
-            row = self._write(
-                key,
-                before,
+        before = {value: _read_row(items.get(key)) for value, key in keys.items()}
+
+        def write(value: Value) -> Row:
+            return self._write(
+                keys[value],
+                before[value],
                 _read_row,
-                lambda row, tally=tally: counted(row, place, version, tally, late),  # type: ignore[misc]
+                lambda row: counted(row, place, version, tallies[value], late),
                 lambda row: _row_item(row, until),
             )
-            changed += row.version != before.version
+
+        rows = {value: write(value) for value in tallies if value != TOTAL}
+        offers: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
+        for (rollup, value), row in rows.items():
             # Of those, too, that did not change: whoever wrote them may have died thereafter.
-            offers[value[0]][value[1]] = Entry(*row.total, row.version)
+            offers[rollup][value] = Entry(*row.total, row.version)
         for rollup, key in lists.items():
             self._write(
                 key,
@@ -101,7 +104,8 @@ class Rows:
                 lambda top, offered=offers[rollup]: listed(top, offered),  # type: ignore[misc]
                 lambda top: _top_item(top, until),
             )
-        return changed
+        rows |= {TOTAL: write(TOTAL)} if TOTAL in tallies else {}
+        return sum(row.version != before[value].version for value, row in rows.items())
 
     def _write(
         self,

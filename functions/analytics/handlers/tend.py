@@ -1,5 +1,5 @@
 """On a schedule, and told what for: hours whose message was lost, salts whose time has come, facts
-of which the stream told nobody."""
+that do not count yet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functions.analytics.definitions import Definitions
 from functions.analytics.folding import Folder, Work, keys_of
 from functions.analytics.hours import Hours
 from functions.analytics.ledger import ExactLedger
+from functions.analytics.rows import Rows
 from functions.edge.log import LogLine
 from functions.edge.queue import send
 from functions.edge.runtime import Event, Handler, Runtime, entry
@@ -41,7 +42,8 @@ def build(runtime: Runtime) -> Handler:
     define = Definitions(DynamoStore(client, config.events_table, backoff), runtime.now).of
     hours = Hours(client, config.rollups_table, sqs, config.hours_queue_url, backoff)
     folder = Folder(ExactLedger(client, config.facts_table).read, define, hours, runtime.now)
-    catcher = Catcher(client, config.facts_table, define, hours, folder, runtime.now)
+    rows = Rows(client, config.rollups_table, backoff)
+    catcher = Catcher(client, config.facts_table, define, hours, rows, folder, runtime.now)
     marks = ViewTable(client, config.views_table, backoff)
 
     def hand_over(work: Work) -> None:

@@ -13,6 +13,7 @@ from functions.analytics.facts import Fact
 from functions.analytics.folding import Folder, Work
 from functions.analytics.hours import Hours
 from functions.analytics.ledger import ExactLedger
+from functions.analytics.rows import Rows
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.sweep import Swept
 from functions.kernel.views import ViewTable
@@ -50,7 +51,8 @@ class Sweeper:
         hours = Hours(client, fold["ROLLUPS_TABLE"], sqs, url)
         ledger = ExactLedger(client, fold["FACTS_TABLE"])
         self.folder = Folder(ledger.read, define, hours, now)
-        self.catcher = Catcher(client, fold["FACTS_TABLE"], define, hours, self.folder, now)
+        rows = Rows(client, fold["ROLLUPS_TABLE"])
+        self.catcher = Catcher(client, fold["FACTS_TABLE"], define, hours, rows, self.folder, now)
         self.marks = ViewTable(client, views["VIEWS_TABLE"])
         self.rung: list[Work] = []
         slice_of = self.catcher.slice
@@ -104,3 +106,27 @@ def test_hours_whose_segments_may_be_gone_are_left_alone(stack: Stack) -> None:
     keep(stack, traffic(chance, 5, stack.clock.now() - 3 * 24 * HOUR, HOUR), defined)
     stack.stream_records()
     assert Sweeper(stack, 1000).run().rung == 0
+
+
+@pytest.mark.parametrize("machine", [None, "bot"], ids=["people", "machines"])
+def test_an_hour_that_nobody_marked_is_rolled_up(stack: Stack, machine: str | None) -> None:
+    chance, defined = random.Random(3), site(stack)
+    sent = traffic(chance, 30, stack.clock.now() - HOUR, 12 * 60_000)
+    people, late = sent[:20], [fact._replace(machine=machine) for fact in sent[20:]]
+    facts = keep(stack, people, defined)
+    stack.drain()
+    facts += keep(stack, late, defined)
+    # Segments are updates; what is put is the mark.
+    stack.faults.fail(
+        "dynamodb", "PutItem", "InternalServerError", status=500, times=-1, function="AnalyticsFold"
+    )
+    stack.drain()
+    assert stack.messages("AnalyticsFoldRetryDlq")
+    stack.faults.clear()
+    assert rows(stack) != expected_rows(facts, defined)
+    sweeper = Sweeper(stack, 1000)
+    sweeper.run()
+    stack.drain()
+    assert rows(stack) == expected_rows(facts, defined)
+    sweeper.rung.clear()
+    assert sweeper.run().rung == 0

@@ -56,10 +56,10 @@ MUTANTS = (
         "analytics/folding.py",
         "            most = max([self._put(site, hour, each, until)"
         " for each in sorted(buckets)])\n",
-        "            before = self._hours.seen(site, hour)\n"
+        "            before = self._hours.read(site, hour).buckets\n"
         "            most = max([self._put(site, hour, each, until)"
         " for each in sorted(buckets)])\n"
-        "            if self._hours.seen(site, hour) == before:\n"
+        "            if self._hours.read(site, hour).buckets == before:\n"
         "                return False\n",
         "who wrote the segment may have died before it marked the hour",
     ),

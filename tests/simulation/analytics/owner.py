@@ -22,6 +22,7 @@ from functions.analytics.events import BULK, EXACT, Terms
 from functions.analytics.folding import Folder, Work
 from functions.analytics.hours import Hours, is_kept
 from functions.analytics.ledger import ExactLedger
+from functions.analytics.rows import Rows
 from functions.edge.runtime import Runtime
 from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
@@ -157,7 +158,9 @@ class Caretaker:
         if salts.delete_old(client, self._salts, runtime.now()):
             self._world.coverage.hit("sweep", "salts deleted")
         folder = self._folder(runtime)
-        catcher = Catcher(client, self._facts, self._define(runtime), hours, folder, runtime.now)
+        rows = Rows(client, self._rollups, runtime.backoff())
+        define, now = self._define(runtime), runtime.now
+        catcher = Catcher(client, self._facts, define, hours, rows, folder, now)
 
         def ring(work: Work) -> None:
             self._world.coverage.hit("sweep", "found behind")

@@ -47,7 +47,7 @@ def test_a_fact_lands_in_one_bucket_through_any_growth(
     for waited, seen in looks:
         now += waited * MINUTE_MS
         # A roll goes by what its container read up to a minute ago.
-        if command := growth(as_of(history, now - FRESH_MS), {now // MINUTE_MS: seen}, now):
+        if command := growth(as_of(history, now - FRESH_MS), {(now // MINUTE_MS, 0): seen}, now):
             before = history[-1][1]
             after = DECIDER.fold(before, DECIDER.decide(command, before))
             assert after is not None
@@ -65,18 +65,18 @@ def as_of(history: list[tuple[int, Site]], then: int) -> Site:
 
 
 def test_full_buckets_double_the_lanes_of_later_minutes() -> None:
-    assert growth(site(), {MINUTE: FULL}, NOW) is None
-    assert growth(site(), {MINUTE - 1: 0, MINUTE: FULL + 1}, NOW) == GrowLanes(
+    assert growth(site(), {(MINUTE, 0): FULL}, NOW) is None
+    assert growth(site(), {(MINUTE - 1, 0): 0, (MINUTE, 0): FULL + 1}, NOW) == GrowLanes(
         2, MINUTE + AHEAD, NOW
     )
     wide = site((MINUTE - 5, MAX_LANES * 3 // 4))
-    assert growth(wide, {MINUTE: FULL + 1}, NOW) == GrowLanes(MAX_LANES, MINUTE + AHEAD, NOW)
+    assert growth(wide, {(MINUTE, 0): FULL + 1}, NOW) == GrowLanes(MAX_LANES, MINUTE + AHEAD, NOW)
 
 
 def test_minutes_with_fewer_lanes_than_there_are_say_nothing() -> None:
     grown = site((MINUTE + AHEAD, 2))
-    assert growth(grown, {MINUTE + AHEAD - 1: 9 * FULL}, NOW) is None
-    assert growth(grown, {MINUTE + AHEAD: FULL + 1}, NOW) is not None
+    assert growth(grown, {(MINUTE + AHEAD - 1, 0): 9 * FULL}, NOW) is None
+    assert growth(grown, {(MINUTE + AHEAD, 0): FULL + 1}, NOW) is not None
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_minutes_with_fewer_lanes_than_there_are_say_nothing() -> None:
     ids=["a link", "widest", "bulk", "deleted"],
 )
 def test_some_never_grow(fixed: Definition) -> None:
-    assert growth(fixed, {MINUTE: 9 * FULL}, NOW) is None
+    assert growth(fixed, {(MINUTE, 0): 9 * FULL}, NOW) is None
 
 
 def test_a_repeat_is_nothing() -> None:
     before = site()
     for later in (0, 30_000):
-        command = growth(before, {MINUTE: FULL + 1}, NOW + later)
+        command = growth(before, {(MINUTE, 0): FULL + 1}, NOW + later)
         assert command is not None
         assert DECIDER.decide(command, before) == [LanesGrown(command.from_minute, 2)]
         after = DECIDER.fold(before, DECIDER.decide(command, before))
