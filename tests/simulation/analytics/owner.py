@@ -176,14 +176,14 @@ class Caretaker:
         hits = self._world.coverage.hits
         return any(cell[0] == "faults" and cell[1].endswith((*place, OPERATOR)) for cell in hits)
 
-    def rebuild(self, everything: bool) -> None:
-        """Folds every bucket of the hours that the sweep does not look at any more, or of all."""
+    def rebuild(self) -> None:
+        """Folds every bucket of the hours that the sweep does not look at any more."""
 
         def work(runtime: Runtime) -> None:
             folder = self._folder(runtime)
             for each in folder.plan(sorted({pk for pk, _ in self._truth.facts.values()})):
                 phase = self._truth.define(each.site).phase
-                if everything or not is_kept(each.hour, phase, runtime.now()):
+                if not is_kept(each.hour, phase, runtime.now()):
                     folder.fold(each)
 
         insist(self._world, work)

@@ -136,11 +136,10 @@ class Counting(Course):
 
     def _mend(self) -> None:
         self._redrive()
-        # What a stream gave up on may be in its segment, and its hour not marked: the sweep sees
-        # nothing amiss, but there is an alarm, and an operator.
+        # Of hours that the sweep does not look at any more an alarm tells, and an operator.
         undelivered = self._world.sqs.queues[self._undelivered].messages
         if undelivered or "drop" in self._world.chaos.struck.values():
-            self._caretaker.rebuild(everything=bool(undelivered))
+            self._caretaker.rebuild()
             undelivered.clear()
         self._world.sleep(SETTLED)
         for _ in range(ROUNDS):
