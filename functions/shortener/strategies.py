@@ -38,13 +38,20 @@ class Strategy:
     """A way to make fresh codes: `make` gives one of at least the length that it is told.
 
     `dedupes`: an owner's second link to a URL is the first one, since its code derives from both.
-    The length is what this container has seen to be needed.
+    The length is what this container has seen to be needed; `report` hears that it grew.
     """
 
-    def __init__(self, make: Callable[[int], str], *, dedupes: bool = False) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], str],
+        report: Callable[[str], None],
+        *,
+        dedupes: bool = False,
+    ) -> None:
         self.dedupes = dedupes
         self.length = codes.LENGTH
         self._make = make
+        self._report = report
         self._tries = self._taken = 0
 
     def candidates(self) -> Iterator[str]:
@@ -58,6 +65,7 @@ class Strategy:
         self._taken += 1
         if self._taken >= TRIES and self._taken > TAKEN_SHARE * self._tries:
             self.length += 1
+            self._report("longer_codes")
             self._tries = self._taken = 0
 
 
@@ -69,21 +77,23 @@ def strategy(runtime: Runtime, secrets: Secrets, report: Callable[[str], None]) 
     name = settings(Settings, runtime.env).code_strategy
     match name:
         case "hash":
-            return Strategy(lambda length: codes.random(runtime.entropy, length), dedupes=True)
+            return Strategy(
+                lambda length: codes.random(runtime.entropy, length), report, dedupes=True
+            )
         case "random":
-            return Strategy(lambda length: codes.random(runtime.entropy, length))
+            return Strategy(lambda length: codes.random(runtime.entropy, length), report)
         case "counter":
             # Here and below: what a deployment does not use, its containers do not load.
             from functions.shortener.counter import Counted
 
             table = settings(CounterSettings, runtime.env).counters_table
             client = runtime.client("dynamodb")
-            return Strategy(Counted(client, table, lambda: secrets.key("permutation")).code)
+            return Strategy(Counted(client, table, lambda: secrets.key("permutation")).code, report)
         case "pool":
             from functions.shortener.pool import Pool, Pooled
 
             pool = Pool(
                 runtime.client("dynamodb"), *settings(PoolSettings, runtime.env), runtime.entropy
             )
-            return Strategy(Pooled(pool, runtime.entropy, report).code)
+            return Strategy(Pooled(pool, runtime.entropy, report).code, report)
     raise InvalidSettings(f"CODE_STRATEGY is {name}")

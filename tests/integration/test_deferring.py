@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.test_moderation import impose, link, order
 from tests.integration.test_races import commits
 from tests.support.faults import Crash
 from tests.support.http_api import Response
@@ -113,6 +114,27 @@ def test_an_alias_that_was_taken_meanwhile_is_told_as_the_outcome(stack: Stack) 
         "refused",
         "urn:millrace:problem:alias_taken",
     )
+
+
+def test_what_was_banned_meanwhile_is_carried_out_and_held_to_its_ban(stack: Stack) -> None:
+    deferred(stack, alias="prize")
+    stack.faults.fail(
+        "dynamodb",
+        "PutItem",
+        "InternalServerError",
+        status=500,
+        times=-1,
+        function="ShortenerExecute",
+    )
+    impose(stack, {"kind": "owner", "value": "alice", "reason": "spam"})
+    # Both passes over the links, to which this one does not belong yet.
+    stack.drain()
+    assert stack.messages("ShortenerEnforcement") == []
+    stack.faults.clear()
+    [redriven] = stack.messages("ShortenerCommandsDlq")
+    stack.invoke("ShortenerExecute", order(json.loads(redriven)))
+    stack.drain()
+    assert link(stack, "prize")["standing"] == "banned"
 
 
 def test_nobody_else_sees_what_became_of_it_nor_does_a_forged_id(stack: Stack) -> None:

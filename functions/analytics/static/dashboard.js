@@ -181,9 +181,10 @@
       askForLogin("Log in again, please.");
       throw new DOMException("logged out", "AbortError");
     }
+    if (response.ok) return response.json();
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Failed(response.status, explained(response.status, answer));
-    return answer;
+    options.signal?.throwIfAborted();
+    throw new Failed(response.status, explained(response.status, answer));
   }
 
   function explained(status, answer) {

@@ -1,4 +1,7 @@
-"""Fed by the command queue: carries out creates that were accepted while the store was down."""
+"""Fed by the command queue: carries out creates that were accepted while the store was down.
+
+What was accepted then may have been banned since, so each link is handed to the enforcement.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, NamedTuple
 from functions.edge.http import problem_of
 from functions.edge.log import LogLine
 from functions.edge.problem import Problem
-from functions.edge.queue import Message, consume
+from functions.edge.queue import Message, consume, send
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.secrets import Secrets
 from functions.edge.settings import settings
@@ -16,7 +19,7 @@ from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import AlreadyExists
 from functions.shortener import outcomes
-from functions.shortener.decider import DECIDER
+from functions.shortener.decider import DECIDER, stream_id
 from functions.shortener.deferring import Deferred, unpacked
 from functions.shortener.issuing import Issued, Issuer
 from functions.shortener.outcomes import OUTCOMES, Conclude, LinkIssued, LinkRefused
@@ -32,6 +35,7 @@ class Settings(NamedTuple):
 
     events_table: str
     secret_arn: str
+    enforcement_queue_url: str
 
 
 def build(runtime: Runtime) -> Handler:
@@ -47,7 +51,11 @@ def build(runtime: Runtime) -> Handler:
 
     def carry_out(message: Message) -> None:
         deferred = unpacked(message.body)
-        _conclude(concluding, deferred.context, _result(issuer, deferred))
+        result = _result(issuer, deferred)
+        if isinstance(result, LinkIssued):
+            stream = stream_id(result.domain, result.code)
+            send(runtime.client("sqs"), config.enforcement_queue_url, [{"stream": stream}])
+        _conclude(concluding, deferred.context, result)
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "shortener", context.aws_request_id)

@@ -11,6 +11,7 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
@@ -89,7 +90,8 @@ class Stub:
 
     `heard` are the requests so far, `broken` the status that a path answers instead, `html` the
     pages of a site that uses the snippet, `tokens` how many tokens there were, of which the newest
-    is valid, `gate` what statistics wait for. Its issuer is a Cognito pool, or any other (`oidc`).
+    is valid, `gate` what statistics wait for, and `body` what the rest of their bodies does. Its
+    issuer is a Cognito pool, or any other (`oidc`).
     """
 
     def __init__(self, *, oidc: bool = False) -> None:
@@ -98,6 +100,8 @@ class Stub:
         self.challenge = ""
         self.gate = threading.Event()
         self.gate.set()
+        self.body = threading.Event()
+        self.body.set()
         self.heard: list[Heard] = []
         self.broken: dict[str, int] = {}
         self.html: dict[str, str] = {}
@@ -163,7 +167,12 @@ class Stub:
             http.send_header(name, value)
         http.send_header("content-length", str(len(content)))
         http.end_headers()
-        http.wfile.write(content)
+        # Who asked may be gone.
+        with suppress(OSError):
+            http.wfile.write(content[:1])
+            if heard.path.startswith("/v1/stats/"):
+                self.body.wait(60)
+            http.wfile.write(content[1:])
 
     def _respond(self, heard: Heard) -> tuple[int, dict[str, str], bytes]:
         if heard.path in self.html:

@@ -397,6 +397,20 @@ def tab_to(page: Page, name: str) -> None:
     assert style == "solid"
 
 
+def test_an_answer_that_nobody_waits_for_any_more_shows_nothing(page: Page, stub: Stub) -> None:
+    visit(page, stub)
+    before = len(stub.of(STATS))
+    stub.body.clear()
+    with page.expect_response(lambda answer: STATS in answer.url):
+        page.get_by_label("Period", exact=True).select_option("7d")
+    page.get_by_label("Period", exact=True).select_option("30d")
+    stub.until(lambda: len(stub.of(STATS)) >= before + 2)
+    stub.body.set()
+    settled(page)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.locator("[data-measure=visitors]")).to_be_visible()
+
+
 def test_a_keyboard_is_enough(page: Page, stub: Stub, complaints: list[str]) -> None:
     page.goto(f"{stub.url}/static/dashboard.html")
     expect(page.get_by_label("User")).to_be_focused()

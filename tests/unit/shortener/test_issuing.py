@@ -36,7 +36,9 @@ class Shop:
         self.asked = 0
         numbers = count()
         self.make: Callable[[int], str] = lambda length: codes.encode(next(numbers), length)
-        self.strategy = Strategy(lambda length: self.make(length), dedupes=dedupes)
+        self.strategy = Strategy(
+            lambda length: self.make(length), lambda report: None, dedupes=dedupes
+        )
 
     def issue(self, wish: Wish, context: Context | None = None) -> Issued:
         issuer = Issuer(commands(self.store), self._secret, self.strategy)

@@ -63,14 +63,23 @@ def test_a_strategy_that_there_is_not_is_refused() -> None:
 
 
 @pytest.fixture
-def shop() -> Strategy:
-    return Strategy(lambda length: encode(0, length))
+def reports() -> list[str]:
+    return []
 
 
-def test_codes_grow_by_one_once_eight_are_taken(shop: Strategy) -> None:
+@pytest.fixture
+def shop(reports: list[str]) -> Strategy:
+    return Strategy(lambda length: encode(0, length), reports.append)
+
+
+def test_codes_grow_by_one_once_eight_are_taken_and_say_so(
+    shop: Strategy, reports: list[str]
+) -> None:
     assert issue(shop, taken=TRIES - 1) == LENGTH
+    assert reports == []
     assert issue(shop, taken=1) == LENGTH + 1
     assert issue(shop) == LENGTH + 1
+    assert reports == ["longer_codes"]
 
 
 def test_codes_stay_as_long_as_at_most_one_in_a_hundred_is_taken(shop: Strategy) -> None:
