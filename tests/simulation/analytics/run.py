@@ -83,6 +83,8 @@ class Counting(Course):
         world.scheduler.now += self._chance.choice((23 * HOUR_MS + 3_500_000, 10 * HOUR_MS, 0))
         world.chaos.calm = True
         self._finish("owner makes sites", self._owner.create)
+        # Who reads a site from a replica counts by what that knows.
+        self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
         world.chaos.calm = False
         self._wave("")
         if self._chance.random() < 0.3:
