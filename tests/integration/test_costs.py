@@ -11,7 +11,8 @@ import pytest
 
 from tests.integration.analytics.costs import sites
 from tests.integration.analytics.event_costs import events
-from tests.integration.costs import Priced, page, shortener
+from tests.integration.costs import Priced, page
+from tests.integration.shortener.costs import shortener
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
@@ -59,9 +60,9 @@ def test_costs_are_as_published(
         ("redirect, unknown code", "1 Query", 0.5, 0),
         (
             "create that waited, its outcome, its row, told",
-            # The last is of analytics, which keeps whose it is.
-            "5 PutItem + 1 GetItem + 1 PublishBatch",
-            1,
+            # One put is of analytics, which keeps whose it is; the queries look for a ban.
+            "5 PutItem + 1 SendMessageBatch + 2 GetItem + 1 PublishBatch + 2 Query",
+            3.5,
             7,
         ),
         ("publish 20 new links", "20 PublishBatch + 20 PutItem", 0, 20),

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from millrace.cli import app
 from tests.e2e.conftest import Stack
 from tests.e2e.eventually import eventually
-from tests.e2e.test_shortener import IN_FLIGHT, TRIES, api, create, name, user
+from tests.e2e.shortener.test_shortener import IN_FLIGHT, TRIES, api, create, name, user
 
 __all__ = ["api", "user"]
 

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,14 +13,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from millrace.cli import app
+from tests.integration.shortener.test_redirect import create, follow
 from tests.integration.test_cli import PumpedStack, refused, told
-from tests.integration.test_redirect import create, follow
+from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
 GROUP, STREAM = "shortener-logs", "2026/11/01/[$LATEST]0"
-CONTRACT = json.loads(
-    (Path(__file__).parents[2] / "contracts/shortener/LinkClicked.v1.json").read_text()
-)
+CONTRACT = json.loads((ROOT / "contracts/shortener/LinkClicked.v1.json").read_text())
 Redrive = Callable[..., Result]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import Stack
 from tests.e2e.eventually import eventually
-from tests.e2e.test_shortener import api, create, name, user
+from tests.e2e.shortener.test_shortener import api, create, name, user
 
 __all__ = ["api", "user"]
 

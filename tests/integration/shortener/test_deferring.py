@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_moderation import impose, link, order
-from tests.integration.test_races import commits
+from tests.integration.shortener.test_moderation import impose, link, order
+from tests.integration.shortener.test_races import commits
 from tests.support.faults import Crash
 from tests.support.http_api import Response
 from tests.support.pump import Stack

@@ -500,10 +500,25 @@ def hooked(stack: Stack, hook: str) -> None:
 @pytest.mark.parametrize(
     ("hook", "url", "status", "failures"),
     [
-        ("tests.integration.test_moderation:blocklist", "https://listed.example/", 422, None),
-        ("tests.integration.test_moderation:blocklist", "https://fine.example/", 201, None),
-        ("tests.integration.test_moderation:blocklist", "https://broken.example/", 201, 1),
-        ("tests.integration.test_moderation:nothing", "https://fine.example/", 201, 1),
+        (
+            f"{__name__}:blocklist",
+            "https://listed.example/",
+            422,
+            None,
+        ),
+        (
+            f"{__name__}:blocklist",
+            "https://fine.example/",
+            201,
+            None,
+        ),
+        (
+            f"{__name__}:blocklist",
+            "https://broken.example/",
+            201,
+            1,
+        ),
+        (f"{__name__}:nothing", "https://fine.example/", 201, 1),
         ("tests.nothing:here", "https://fine.example/", 201, 1),
     ],
 )

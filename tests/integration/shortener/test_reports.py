@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_moderation import create, kind_of, ops
+from tests.integration.shortener.test_moderation import create, kind_of, ops
 from tests.support.http_api import Response
 from tests.support.pump import Stack
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,14 +13,13 @@ import pytest
 
 from functions.edge.validation import to_text
 from functions.shortener.hotlinks import FRESH_MS, STALE_MS
+from tests.support.handlers import ROOT
 from tests.support.http_api import Response
 from tests.support.interleave import Actor, seeded
 from tests.support.pump import Stack
 
 URL, OVER = "https://example.com/page", "https://example.com/over"
-CONTRACT = json.loads(
-    (Path(__file__).parents[2] / "contracts/shortener/LinkClicked.v1.json").read_text()
-)
+CONTRACT = json.loads((ROOT / "contracts/shortener/LinkClicked.v1.json").read_text())
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Mobile/15E148"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
 SLACK = "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"
@@ -287,7 +285,7 @@ def test_a_click_tells_what_made_it(stack: Stack, method: str, agent: str, kind:
 
 
 def test_the_sample_of_a_click_fits_its_contract() -> None:
-    sample = Path(__file__).parents[2] / "contracts/shortener/LinkClicked.v1.sample.json"
+    sample = ROOT / "contracts/shortener/LinkClicked.v1.sample.json"
     jsonschema.validate(json.loads(sample.read_text()), CONTRACT)
 
 
