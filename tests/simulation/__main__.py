@@ -24,7 +24,6 @@ os.environ.update(
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from tests.simulation.chaos import Plan
 from tests.simulation.coverage import Coverage
@@ -178,18 +177,16 @@ def _mutants(options: argparse.Namespace) -> int:
     wanted = [each for each in MUTANTS if (options.only or "") in each.name]
     if options.world:
         wanted = [each for each in wanted if each.world == options.world]
-    table = Table("mutant", "seed", "killed by", title="Mutants", title_justify="left")
     survivors = []
     with _progress(console) as progress:
         bar = progress.add_task("mutants", total=len(wanted))
-        for verdict in killed(wanted, options.seeds, options.jobs):
+        for mutant, seed, invariant in killed(wanted, options.seeds, options.jobs):
             progress.advance(bar)
-            if verdict.seed is None:
-                survivors.append(verdict.mutant)
-            table.add_row(
-                verdict.mutant.name, str(verdict.seed), verdict.invariant or "[bold red]nobody[/]"
-            )
-    console.print(table)
+            if seed is None:
+                survivors.append(mutant)
+            fate = f"killed by seed {seed}: {invariant}" if invariant else "[bold red]survived[/]"
+            console.print(f"{mutant.name}: {fate}", highlight=False)
+    console.print(f"{len(wanted) - len(survivors)} of {len(wanted)} mutants killed")
     for survivor in survivors:
         console.print(f"[bold red]survived[/] {survivor.name}: {survivor.why}")
     return 1 if survivors else 0

@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.support.handlers import ROOT
 
@@ -40,8 +41,7 @@ class Mutant:
         return self.file if self.file.startswith("tests/") else f"functions/{self.file}"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What became of a mutant: the seed and the invariant that killed it, None if none did."""
 
     mutant: Mutant
@@ -50,9 +50,11 @@ class Verdict:
 
 
 def killed(mutants: Iterable[Mutant], seeds: int, jobs: int = 2) -> Iterator[Verdict]:
-    """Runs each mutant until a seed kills it, `jobs` at a time."""
+    """Runs each mutant until a seed kills it, `jobs` at a time; gives those first that are done."""
     with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda mutant: judge(mutant, seeds), mutants)
+        judged = [pool.submit(judge, mutant, seeds) for mutant in mutants]
+        for each in as_completed(judged):
+            yield each.result()
 
 
 def judge(mutant: Mutant, seeds: int) -> Verdict:

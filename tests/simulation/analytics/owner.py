@@ -164,6 +164,8 @@ class Caretaker:
 
         def ring(work: Work) -> None:
             self._world.coverage.hit("sweep", "found behind")
+            if self._world.chaos.calm and not self._failed():
+                raise Violation("nothing counts by the sweep alone without a cause", str(work))
             folder.fold(work)
 
         marks = ViewTable(client, self._views, runtime.backoff())
