@@ -627,8 +627,9 @@ class World:
             return False  # Nor would a replay end, or its former generation be dropped.
         name = params["Item"]["pk"]["S"]
         if name not in self._poison:
-            # Without a row that cannot be written, a sweep sends nothing to its queue.
-            sends = self._gives_up
+            # Without a row that cannot be written, a sweep sends nothing to its queue. What a
+            # consumer keeps has no part in that, and would only be tried thousands of times.
+            sends = self._gives_up and not name.startswith("heard@")
             rate = FOCUS if sends else self.weather.rate / 2
             fault = self.chaos.draw(f"row {name}", ("poison",), rate=rate, always=sends)
             self._poison[name] = fault is not None
