@@ -8,7 +8,6 @@ import re
 from collections.abc import Collection, Iterator
 
 from functions.shortener.events import CODEC
-from tests.simulation.accepted import ENDS
 from tests.simulation.chaos import (
     HTTP_KINDS,
     NOT_SIMULATED,
@@ -17,7 +16,8 @@ from tests.simulation.chaos import (
     call_kinds,
 )
 from tests.simulation.coverage import Cell
-from tests.simulation.redirects import OUTCOMES
+from tests.simulation.shortener.accepted import ENDS
+from tests.simulation.shortener.redirects import OUTCOMES
 from tests.simulation.tally.decider import DECIDER, SNAPSHOT_EVERY
 from tests.simulation.world import Deployment, calls
 from tests.support.handlers import ROOT

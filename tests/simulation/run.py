@@ -12,21 +12,22 @@ from argon2 import PasswordHasher
 
 from functions.kernel.projector import Kinds
 from functions.shortener import projecting
-from tests.simulation import links, operator, shortener
-from tests.simulation.accepted import Promises
+from tests.simulation import operator
 from tests.simulation.actors import run_schedule
 from tests.simulation.analytics import run as counting
 from tests.simulation.chaos import Plan
 from tests.simulation.course import TURNS, Course, Result
 from tests.simulation.invariants import Capability, Log, Views
-from tests.simulation.moderators import Moderator
 from tests.simulation.operator import Bench, bench
-from tests.simulation.redirects import Redirects
+from tests.simulation.shortener import clients, links
+from tests.simulation.shortener.accepted import Promises
+from tests.simulation.shortener.moderators import Moderator
+from tests.simulation.shortener.redirects import Redirects
+from tests.simulation.shortener.visitors import visitors
 from tests.simulation.tally import simulation as tally
 from tests.simulation.tally import wiring
 from tests.simulation.tally.clockwork import ROUNDS, Clockwork
 from tests.simulation.telling import Telling
-from tests.simulation.visitors import visitors
 from tests.simulation.world import Deployment, World, deployment, physical
 from tests.support.handlers import ROOT
 
@@ -94,11 +95,11 @@ class Simulation(Course):
         """The whole run. Raises Violation, Stuck."""
         world = self._world
         log = self._shortener.log
-        shared, promises = shortener.shared(world), Promises(world, log)
+        shared, promises = clients.shared(world), Promises(world, log)
         redirects, moderator = Redirects(world, log), Moderator(world, log, shared)
-        clients = shortener.clients(world, log, promises, shared)
-        for client in clients:
-            self._start(client.name, client.run)
+        users = clients.clients(world, log, promises, shared)
+        for user in users:
+            self._start(user.name, user.run)
         for visitor in visitors(world, shared):
             self._start(visitor.name, visitor.run)
         self._start(moderator.name, moderator.run)
@@ -123,8 +124,8 @@ class Simulation(Course):
         promises.settled()
         redirects.settled()
         moderator.settled()
-        for client in clients:
-            self._finish(f"{client.name} looks", client.settled)
+        for user in users:
+            self._finish(f"{user.name} looks", user.settled)
         for _ in range(ROUNDS):
             self._finish("timers", self._clockwork.pass_time)
             self._clockwork.settled()

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.simulation.accepted import Promises
 from tests.simulation.invariants import Log, Logged, State
-from tests.simulation.links import (
+from tests.simulation.shortener.accepted import Promises
+from tests.simulation.shortener.links import (
     HOST,
     PASSWORD,
     TERMS,
@@ -25,7 +25,7 @@ from tests.simulation.links import (
     stream_id,
     text,
 )
-from tests.simulation.links import holds as field_holds
+from tests.simulation.shortener.links import holds as field_holds
 from tests.simulation.world import Violation, World
 from tests.support.http_api import Response
 

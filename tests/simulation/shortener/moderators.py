@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.simulation.invariants import Log, Logged, State
-from tests.simulation.links import VERDICTS, hosts, shown, stream_id
-from tests.simulation.shortener import LINKS, Shared
+from tests.simulation.shortener.clients import LINKS, Shared
+from tests.simulation.shortener.links import VERDICTS, hosts, shown, stream_id
 from tests.simulation.world import Violation, World
 
 HOSTS = ("bad.example", "worse.bad.example")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from tests.simulation.links import PASSWORD
-from tests.simulation.redirects import GUESSES
-from tests.simulation.shortener import Shared
+from tests.simulation.shortener.clients import Shared
+from tests.simulation.shortener.links import PASSWORD
+from tests.simulation.shortener.redirects import GUESSES
 from tests.simulation.world import World
 
 PERSON = "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from tests.simulation.invariants import Log, State
-from tests.simulation.links import (
+from tests.simulation.shortener.links import (
     THROTTLED,
     UNKNOWN,
     Outcome,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.invariants import Log, Logged
-from tests.simulation.links import contradicts, same_url, stream_id
+from tests.simulation.shortener.links import contradicts, same_url, stream_id
 from tests.simulation.world import Served, Violation, World
 
 CREATE = "POST /v1/links"

@@ -1,0 +1,1 @@
+"""What goes on around links in the simulation."""
