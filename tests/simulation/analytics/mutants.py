@@ -52,6 +52,13 @@ MUTANTS = (
         "an hour is never rolled up",
     ),
     Mutant(
+        "sweep goes by segments alone",
+        "analytics/catching.py",
+        "            if not missing and self._is_unrolled(defined, work.hour, read):\n",
+        "            if False:\n",
+        "who wrote a segment and died before the mark, to the end of all tries, leaves it uncounted",
+    ),
+    Mutant(
         "marked only if something was written",
         "analytics/folding.py",
         "            most = max([self._put(site, hour, each, until)"
@@ -190,9 +197,9 @@ MUTANTS = (
     Mutant(
         "only changed rows are offered to lists",
         "analytics/rows.py",
-        "            offers[value[0]][value[1]] = Entry(*row.total, row.version)\n",
-        "            if row.version != before.version:\n"
-        "                offers[value[0]][value[1]] = Entry(*row.total, row.version)\n",
+        "            offers[rollup][value] = Entry(*row.total, row.version)\n",
+        "            if row.version != before[rollup, value].version:\n"
+        "                offers[rollup][value] = Entry(*row.total, row.version)\n",
         "who wrote the row may have died before it wrote the list",
     ),
     Mutant(
