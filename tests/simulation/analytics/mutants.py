@@ -56,7 +56,7 @@ MUTANTS = (
         "analytics/catching.py",
         "            if not missing and self._is_unrolled(defined, work.hour, read):\n",
         "            if False:\n",
-        "who wrote a segment and died before the mark, to the end of all tries, leaves it uncounted",
+        "who wrote a segment and died before the mark, each time, leaves it uncounted",
     ),
     Mutant(
         "marked only if something was written",
