@@ -38,6 +38,8 @@ CHUNK = 10
 
 WIDTH = 150
 """Columns where there is no terminal to ask: the tables are wide."""
+TOLD_EVERY = 100
+"""Seeds after which a log, which shows no bar, is told how far it is."""
 
 
 def main() -> int:
@@ -147,9 +149,13 @@ def _many(options: argparse.Namespace, world: str) -> int:
             coverage.add(reached)
             failed += violated
             progress.advance(bar, seeds)
+            done = int(progress.tasks[0].completed)
+            if not console.is_terminal and done % TOLD_EVERY == 0:
+                console.print(f"{done} seeds after {time.monotonic() - started:.0f} s")
             if failed:
                 break
     if failed:
+        console.print(f"seed {failed[0]} is not clean; what can be left out of it?")
         shown = story(shrink(simulate(Plan(failed[0], world=world))))
         console.print(shown, markup=False, highlight=False, soft_wrap=True)
         return 1
