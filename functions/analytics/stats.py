@@ -36,8 +36,9 @@ from functions.edge.validation import to_text
 
 RECENT_MS = 2 * DAY_MS
 """How far back minutes are known."""
-MAX_LIMIT = 1000
-"""Rows of one answer's list, which are all that a top list has."""
+MAX_LIMIT = 500
+"""Rows of one answer's list, half of what a top list has: in the bulk ledger its end is not sure,
+as a value may have left it while others were counted twice."""
 CANDIDATES = 100
 """Values at least of which the rows are read where a top list is of more than what is asked."""
 SUMS = {"day": (25, "daily sums"), "week": (169, "weekly sums"), "month": (745, "monthly sums")}
