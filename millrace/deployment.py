@@ -111,10 +111,14 @@ class CloudStack:
         return self._resources_of(self.stack)
 
     def _resources_of(self, stack: str) -> dict[str, _Resource]:
-        from botocore.exceptions import ClientError
+        from botocore.config import Config
+        from botocore.exceptions import ClientError, EndpointConnectionError
 
+        # Where nothing answers, botocore's own retries take ten seconds to say so.
+        prompt = Config(retries={"mode": "standard", "total_max_attempts": 2})
+        client = self.session.client("cloudformation", config=prompt)
         # Unlike DescribeStackResources, this one has pages and no limit of a hundred.
-        pages = self.client("cloudformation").get_paginator("list_stack_resources")
+        pages = client.get_paginator("list_stack_resources")
         found: dict[str, _Resource] = {}
         try:
             for page in pages.paginate(StackName=stack):
@@ -124,6 +128,10 @@ class CloudStack:
                     if kind == "AWS::CloudFormation::Stack" and physical:
                         found |= self._resources_of(physical)
                     found[resource["LogicalResourceId"]] = _Resource(kind, physical)
+        except EndpointConnectionError as error:
+            raise BenchError(
+                f"nothing answers{self._place}: `make up` starts an emulator"
+            ) from error
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.endpoint import LocalError, session
@@ -16,8 +17,11 @@ def describe(endpoint: str) -> dict[str, Any] | None:
 
     Raises LocalError where nothing answers.
     """
+    # Where nothing answers, botocore's own retries take ten seconds to say so.
+    prompt = Config(retries={"mode": "standard", "total_max_attempts": 2})
     try:
-        stacks = session(endpoint).client("cloudformation").describe_stacks(StackName=NAME)
+        client = session(endpoint).client("cloudformation", config=prompt)
+        stacks = client.describe_stacks(StackName=NAME)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             return None

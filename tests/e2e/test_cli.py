@@ -51,7 +51,7 @@ def test_before_up_there_is_nothing_to_ask_or_stop(port: int) -> None:
     for verb in (["url"], ["token"], ["stream", "show", "shortener/a"], ["lag", "shortener"]):
         result = run(port, *verb)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr.startswith("millrace: ")
+        assert result.stderr.startswith("millrace: nothing answers at http://localhost:")
     assert told(run(port, "down", "--json")) == {"port": port, "stopped": False}
 
 

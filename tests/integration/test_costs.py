@@ -13,6 +13,7 @@ from tests.integration.analytics.costs import sites
 from tests.integration.analytics.event_costs import events
 from tests.integration.costs import Priced, page
 from tests.integration.shortener.costs import shortener
+from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
@@ -32,7 +33,7 @@ def measured() -> tuple[list[Priced], str]:
     bills: dict[str, list[Priced]] = {name: [] for name in CAPABILITIES}
     for name, measures in CAPABILITIES.items():
         for measure in measures:
-            with Stack([ROOT / "template.yaml"]) as stack:
+            with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
                 bills[name] += measure(stack)
     return [priced for each in bills.values() for priced in each], page(bills, stack)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.analytics.driving import drive as drive_analytics
 from tests.integration.shortener.driving import drive as drive_shortener
 from tests.support.access import Access, granted
+from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 from tests.support.template import Template
@@ -23,7 +24,7 @@ def seen() -> Mapping[str, set[Access]]:
     stack of its own."""
     found: dict[str, set[Access]] = {name: set() for name in FUNCTIONS}
     for run in (drive_shortener, drive_analytics):
-        with Stack([ROOT / "template.yaml"]) as stack:
+        with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
             run(stack)
             for name in FUNCTIONS:
                 found[name] |= stack.meter.touched(name)

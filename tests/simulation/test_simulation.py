@@ -17,7 +17,7 @@ from tests.simulation.run import simulate
 from tests.simulation.worlds import MUTANTS, WORLDS
 from tests.support.handlers import ROOT
 
-SHORT, LONG, BATCH = 25, 2000, 5
+SHORT, LONG, BATCH = 15, 2000, 5
 QUICKLY, SLOWLY = 40, 400
 """Seeds within which a mutant must die."""
 

@@ -9,7 +9,6 @@ import pytest
 from tests.integration.analytics.bulk import (
     DAY_S,
     compact,
-    drive_bulk,
     gather,
     make_bulk,
     objects,
@@ -18,12 +17,7 @@ from tests.integration.analytics.bulk import (
 from tests.integration.analytics.counting import items, rows
 from tests.integration.analytics.sites import ANY, ask, make
 from tests.integration.analytics.tracking import facts, send
-from tests.support.access import granted
-from tests.support.handlers import ROOT
 from tests.support.pump import Stack
-from tests.support.template import Template
-
-FUNCTIONS = ("AnalyticsGather", "AnalyticsCompact")
 
 
 def events(stack: Stack) -> int:
@@ -162,10 +156,3 @@ def test_exact_sites_never_come_here(stack: Stack) -> None:
     assert len(facts(stack)) == 3
     assert objects(stack) == []
     assert not stack.meter.touched("AnalyticsGather")
-
-
-def test_policies_allow_exactly_what_is_done(stack: Stack) -> None:
-    drive_bulk(stack)
-    templates = list(Template(ROOT / "template.yaml", {}).family())
-    for function in FUNCTIONS:
-        assert stack.meter.touched(function) == granted(templates, function), function

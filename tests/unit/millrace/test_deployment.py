@@ -41,7 +41,7 @@ def answers() -> Stubber:
 @pytest.fixture
 def stack(answers: Stubber) -> CloudStack:
     answers.activate()
-    return CloudStack(SimpleNamespace(client=lambda service: answers.client), "shop")
+    return CloudStack(SimpleNamespace(client=lambda service, **_: answers.client), "shop")
 
 
 def shop(answers: Stubber) -> None:
