@@ -69,18 +69,16 @@ def queue_arn(name: str) -> str:
 
 
 def make_queues(template: Template) -> Iterator[Named]:
-    """Makes queues, and joins them to their dead-letter queues."""
+    """Makes queues, dead-letter queues first: a redrive policy's has to be there."""
     sqs = bare_client("sqs")
     queues = {name: template.properties(name) for name in template.names("AWS::SQS::Queue")}
-    for name, properties in queues.items():
+    for name in sorted(queues, key=lambda name: "RedrivePolicy" in queues[name]):
+        properties = queues[name]
         attributes = {key: str(properties[key]) for key in QUEUE_ATTRIBUTES if key in properties}
+        if "RedrivePolicy" in properties:
+            attributes["RedrivePolicy"] = json.dumps(properties["RedrivePolicy"])
         sqs.create_queue(QueueName=template.physical(name), Attributes=attributes)
         yield template.resolve({"Ref": name}), name
-    # Only now: a redrive policy's queue has to be there.
-    for name, properties in queues.items():
-        if "RedrivePolicy" in properties:
-            policy = {"RedrivePolicy": json.dumps(properties["RedrivePolicy"])}
-            sqs.set_queue_attributes(QueueUrl=template.resolve({"Ref": name}), Attributes=policy)
 
 
 def make_buckets(template: Template) -> Iterator[Named]:
