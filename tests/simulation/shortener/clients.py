@@ -842,8 +842,10 @@ class Client:
         stream, at = stream_id(operation.code), operation.query["at"]
         window = dict(self._window(stream, operation.asked, operation.asked))
         wanted = {self._at(stream, at, version) for version in window}
-        if not any(self._mine(stream, state) for state in window.values()):
-            wanted = {0}
+        mine = [self._mine(stream, state) for state in window.values()]
+        if not all(mine):
+            # It may have become somebody else's while the answer was under way.
+            wanted = wanted | {0} if any(mine) else {0}
         if answer.status == 200:
             link = answer.json()
             state = self._log.state(stream, link["version"])

@@ -17,7 +17,7 @@ IDLE_MS = 30_000
 """How long after its last count a tally closes."""
 GRACE_MS = 300_000
 """How long after that it is purged."""
-LONGEST_RUN_MS = 75_000
+LONGEST_RUN_MS = 960_000
 """The time-outs of the functions that write tallies, and twice as far as clocks may be off."""
 TOMBSTONE_MS = 3 * 3600_000
 """How long after that its name is free: records of it live under an hour, late copies for two."""
