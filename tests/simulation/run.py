@@ -107,6 +107,7 @@ class Simulation(Course):
             self._start(counter.name, counter.run)
         self._background("timers", self._clockwork.run)
         self._background("laggard", self._clockwork.stand_still)
+        self._background("lingerer", self._clockwork.close_late)
         self._start("sweep", self._sweep_at_times)
         self._start("operator", self._replay_at_some_time)
         world.scheduler.run(lambda: not self._under_way and not world.busy, TURNS)

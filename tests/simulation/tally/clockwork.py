@@ -1,21 +1,23 @@
 """What time does to tallies in the simulation: the schedule, the oracle of what it must have done
-and when, and somebody who stands still with an old tombstone in his hand."""
+and when, and two who stand still, with an old tombstone or an old state in their hands."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.generations import GENERATIONS, fed
 from functions.kernel.publisher import PUBLISHED, published
 from functions.kernel.purge import Purge, tombstone_of
-from functions.kernel.store import load
+from functions.kernel.store import Commit, load
 from functions.kernel.timers import MARK, RECENT_MS
 from tests.simulation.actors import run_schedule
 from tests.simulation.invariants import Log, Logged, State
 from tests.simulation.operator import Bench
-from tests.simulation.tally.decider import DECIDER, TALLIES, stream_id
+from tests.simulation.tally.decider import DECIDER, TALLIES, PassTime, stream_id
 from tests.simulation.tally.simulation import NAMES, due, purged
 from tests.simulation.world import Crash, Invocation, Violation, World, physical
 from tests.support.cloud.dynamodb import Change
@@ -29,6 +31,19 @@ ROUNDS = 5
 """Until a tally that was just counted is closed and purged, and its name is free."""
 STILL = 900
 """Seconds that somebody may stand still: as long as Lambda lets a function run."""
+
+
+class Lingering(DynamoStore):
+    """A store whose first write waits for something."""
+
+    wait: Callable[[], None] | None = None
+
+    def append(self, commit: Commit) -> Commit | None:
+        """See EventStore."""
+        wait, self.wait = self.wait, None
+        if wait is not None:
+            wait()
+        return super().append(commit)
 
 
 class Clockwork:
@@ -111,6 +126,34 @@ class Clockwork:
     def _wait(self, stream: str, late: int) -> None:
         self._world.scheduler.park(("begun", stream), STILL / 10)
         self._world.sleep(late)
+
+    def close_late(self) -> None:
+        """Closes tallies when their time has come, but stands still before the write until they
+        were closed and purged by others; never returns."""
+        chance = self._world.plan.chance("lingerer")
+        while True:
+            stream = stream_id(chance.choice(NAMES))
+            if not (commits := self._log.of(stream)) or commits[-1].state["closed_at"] is not None:
+                self._world.scheduler.park(("begun", stream))
+                continue
+            self._world.sleep(max(0, due(commits[-1].state) - self._world.now) / 1000)
+            try:
+                self._close(stream, chance.choice((0, 1, 5)))
+            except (Crash, Exception) as failure:
+                self._world.note("lingerer", stream, f"stops: {failure!r}")
+            self._world.sleep(1)
+
+    def _close(self, stream: str, late: int) -> None:
+        runtime = self._world.operator(STILL)
+        store = Lingering(runtime.client("dynamodb"), self._tools.events, runtime.backoff())
+
+        def wait() -> None:
+            self._world.scheduler.park(("purged", stream), STILL)
+            self._world.sleep(late)
+
+        store.wait = wait
+        context = Context("timer", runtime.now(), runtime.entropy(12).hex(), f"late {stream}")
+        Commands(store, DECIDER, runtime.backoff()).execute(stream, PassTime(context.now), context)
 
     # ---- What it holds ------------------------------------------------------------------------
 
