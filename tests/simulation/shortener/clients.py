@@ -288,7 +288,9 @@ class Client:
         if not former:
             return None
         first = self._chance.choice(former)
-        body = {**(first.body or {}), "redirect_status": 308, "long_url": self._url() + "/other"}
+        # What nobody asked for before, or it would be a repeat of another reuse.
+        other = f"{self._url()}/other/{len(self._done)}"
+        body = {**(first.body or {}), "redirect_status": 308, "long_url": other}
         kind, method = first.kind, first.method
         payload: dict[str, Any] | None = body
         if first.kind == "patch" and self._chance.random() < 0.3:
