@@ -493,10 +493,10 @@ MUTANTS = (
     ),
     Mutant(
         "list skips a row between pages",
-        "kernel/views.py",
-        'next=shown[-1]["position"]["S"] if more and shown else None,',
-        'next=items[-1]["position"]["S"] if more and shown else None,',
-        "the row after each page is in none",
+        "shortener/listing.py",
+        "return Found(found, position(link) if more else None)",
+        "return Found(found[:-1] if more else found, position(link) if more else None)",
+        "the last row of each page is in none",
     ),
     Mutant(
         "history starts again on each page",

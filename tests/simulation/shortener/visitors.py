@@ -68,7 +68,6 @@ class Visitor:
 def visitors(world: World, shared: Shared) -> list[Visitor]:
     """The visitors of one run."""
     visits = world.plan.chance("visitors").choice((8, 16))
-    return [
-        Visitor(f"visitor.{number}", world, shared, visits, regular=number == 0)
-        for number in range(CROWD)
-    ]
+    regular = Visitor("visitor.0", world, shared, 2 * visits, regular=True)
+    others = (Visitor(f"visitor.{n}", world, shared, visits, False) for n in range(1, CROWD))
+    return [regular, *others]
