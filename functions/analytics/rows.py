@@ -71,8 +71,8 @@ class Rows:
 
     def count(self, site: Definition, hour: int, version: int, tallies: Tallies, late: bool) -> int:
         """Brings every row and top list up to an hour as tallied at that version, the total last:
-        that it was counted says that all was. Gives how many rows changed. Raises Conflict if
-        others keep writing the same ones."""
+        that it was counted says that all was that came with it. Gives how many rows changed.
+        Raises Conflict if others keep writing the same ones."""
         day, place = day_of(hour), hour % 24
         until = gone_at(day, site.retention_days)
         rollups = dict.fromkeys(rollup for rollup, _ in tallies if rollup != ALL)
