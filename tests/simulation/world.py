@@ -283,6 +283,7 @@ class World:
     `focus` is the (function, operation, kind of fault) that this seed brings about, `watchers` see
     every change of a table, `served` are told of every answer of a function, `met` has the faults
     of each actor's newest request, and `busy` counts requests whose client went on without them.
+    `blind`, redirects find the store failing or slow more often than not.
     """
 
     def __init__(self, plan: Plan, deployed: Deployment) -> None:
@@ -323,6 +324,7 @@ class World:
         accepts = ("ShortenerExecute", "ShortenerPending")
         own = self.focus[0] in accepts or self.focus[:2] == ("ShortenerCreate", "SendMessage")
         self._outage = own or plan.chance("outage").random() < 0.15
+        self.blind = plan.chance("blind").random() < 0.15
         self.calling: Container | None = None
         self._poison: dict[str, bool] = {}
         self.met: dict[str, list[str]] = {}
@@ -604,8 +606,8 @@ class World:
             container.burst = (operation, kind, left - 1)
             return Fault("", kind, left, 0.5)
         container.burst = ("", "", 0)
-        if self._down(container, operation):
-            fault = self.chaos.draw(self.actor(), ("throttle", "lost_response"), 0.4, always=True)
+        if kinds := self._down(container, operation):
+            fault = self.chaos.draw(self.actor(), kinds, 0.4, always=True)
         elif self.focus[:2] == (container.function, operation):
             fault = self.chaos.draw(self.actor(), self.focus[2:], rate=FOCUS, always=True)
         else:
@@ -615,9 +617,15 @@ class World:
             container.burst = (operation, fault.kind, fault.times - 1)
         return fault
 
-    def _down(self, container: Container, operation: str) -> bool:
-        """Whether creates find the store down, and are accepted."""
-        return self._outage and (container.function, operation) == ("ShortenerCreate", "PutItem")
+    def _down(self, container: Container, operation: str) -> tuple[str, ...]:
+        """How the store fails whom it fails again and again: creates, which then are accepted, or
+        redirects, which then are answered from memory."""
+        match container.function, operation:
+            case ("ShortenerCreate", "PutItem") if self._outage:
+                return "throttle", "lost_response"
+            case ("ShortenerRedirect", "Query") if self.blind:
+                return "throttle", "lost_response", "freeze"
+        return ()
 
     def _poisoned(self, operation: str, params: Mapping[str, Any]) -> bool:
         """Whether this is a row that cannot be written as long as things go wrong."""

@@ -202,11 +202,11 @@ class Caretaker:
         return Folder(ledger.read, self._define(runtime), self._hours(runtime), runtime.now)
 
 
-def insist(world: World, work: Callable[[Runtime], None]) -> None:
-    """Runs a tool, anew whenever it dies."""
+def insist(world: World, work: Callable[[Runtime], None], sitting: int = SITTING) -> None:
+    """Runs a tool, anew whenever it dies, at the latest after `sitting` seconds."""
     for _ in range(TRIES):
         try:
-            work(world.operator(SITTING))
+            work(world.operator(sitting))
             return
         except (Crash, Conflict, Exception) as failure:
             world.note("operator", "", f"begins anew after {failure!r}")

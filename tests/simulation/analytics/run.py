@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from tests.simulation.analytics.owner import Caretaker, Owner
 from tests.simulation.analytics.senders import Shortener, senders
+from tests.simulation.analytics.straggler import Straggler
 from tests.simulation.analytics.truth import DAY_MS, HOUR_MS, Truth
 from tests.simulation.chaos import Plan
 from tests.simulation.course import TURNS, Course, Result
@@ -112,6 +113,7 @@ class Counting(Course):
             self._start("owner", self._owner.run)
         self._start(f"caretaker{wave}", self._tend_at_times)
         self._start(f"compactor{wave}", self._compact_at_times)
+        self._background(f"straggler{wave}", Straggler(world).run)
         world.scheduler.run(lambda: not self._under_way and not world.busy, TURNS)
 
     def _tend_at_times(self) -> None:

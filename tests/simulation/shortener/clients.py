@@ -76,6 +76,10 @@ class Operation:
         return None if tag == "*" else int(tag.strip('"'))
 
 
+EDITS = 40
+"""Of who leads one link elsewhere again and again."""
+
+
 class Client:
     """A user of the API: does things at random, and checks every answer."""
 
@@ -89,6 +93,8 @@ class Client:
         tenant: str,
         device: int,
         operations: int,
+        *,
+        steady: bool = False,
     ) -> None:
         self.name = f"{user}.{tenant}.{device}"
         self._world = world
@@ -98,6 +104,7 @@ class Client:
         self._user = user
         self._tenant = tenant
         self._operations = operations
+        self._steady = steady
         self._chance = world.plan.chance(f"client/{self.name}")
         self._done: list[Operation] = []
         self._tickets: list[Ticket] = []
@@ -106,7 +113,15 @@ class Client:
 
     def run(self) -> None:
         """The client's whole life."""
-        makers: dict[Callable[[], Operation | None], int] = {
+        for _ in range(self._operations):
+            makers = {self._lead: 1} if self._steady else self._makers()
+            [maker] = self._chance.choices(list(makers), list(makers.values()))
+            if (operation := maker()) is not None:
+                self._perform(operation)
+            self._world.sleep(self._chance.choice(self._pauses()))
+
+    def _makers(self) -> dict[Callable[[], Operation | None], int]:
+        return {
             self._create: 8,
             self._bulk: 8 if self._world.focus[0] == "ShortenerBulk" else 1,
             self._patch: 25 if self._shared.hot else 10,
@@ -122,12 +137,12 @@ class Client:
             self._malformed: 1,
             self._pending: 3,
         }
-        for _ in range(self._operations):
-            [maker] = self._chance.choices(list(makers), list(makers.values()))
-            if (operation := maker()) is not None:
-                self._perform(operation)
-            pauses = (0,) * 6 + (2,) if self._shared.hot else (0, 0, 0.05, 1, 10)
-            self._world.sleep(self._chance.choice(pauses))
+
+    def _pauses(self) -> tuple[float, ...]:
+        if self._steady:
+            # About as often as a container asks again, so that a read may go back.
+            return (1, 2, 3)
+        return (0,) * 6 + (2,) if self._shared.hot else (0, 0, 0.05, 1, 10)
 
     def settled(self) -> None:
         """When all is quiet: promises are kept, the list is the fold of the log, page by page."""
@@ -224,6 +239,13 @@ class Client:
             names.append("long_url")
         body = {name: changes[name] for name in names}
         return self._edit("patch", "PATCH", code, body)
+
+    def _lead(self) -> Operation:
+        """Where the link of all leads now, to anybody."""
+        code = self._shared.led = next(iter(self._known), ALIASES[0])
+        body = {"long_url": f"{self._url()}/{self.name}/{self._count}", "disabled": False}
+        path, anyhow = f"{LINKS}/{code}", {"if-match": "*"}
+        return self._operation("patch", "PATCH", path, body=body, code=code, headers=anyhow)
 
     def _delete(self) -> Operation:
         return self._edit("delete", "DELETE", self._code(), None)
@@ -1025,9 +1047,11 @@ class Ticket:
 class Shared:
     """What clients know of one another's doings: the codes that were given out, those with a cap
     or a password, the versions that each user has seen of his own, the streams that dedupe made,
-    the creates that were accepted. `hot`: nearly all that a user does concerns one link."""
+    the creates that were accepted. `hot`: nearly all that a user does concerns one link. `led`: the
+    link that is led elsewhere again and again, once there is one."""
 
     hot: bool
+    led: str = ""
     guarded: dict[str, None] = field(default_factory=dict)
     tickets: list[Ticket] = field(default_factory=list)
     codes: dict[str, None] = field(default_factory=dict)
@@ -1049,7 +1073,14 @@ def clients(world: World, log: Log, promises: Promises, shared: Shared) -> list[
         operations = 24
     crowd = [("alice", "default")] * 3 + [("alice", OTHER_TENANT), ("bob", "default")]
     people = chance.choice((alone, crowd, [("alice", "default")] * 7))
-    return [
+    busy = [
         Client(world, log, promises, shared, user, tenant, device, operations)
         for device, (user, tenant) in enumerate(people)
+    ]
+    if not shared.hot and not world.blind:
+        return busy
+    user, tenant = people[0]
+    return [
+        *busy,
+        Client(world, log, promises, shared, user, tenant, len(busy), EDITS, steady=True),
     ]

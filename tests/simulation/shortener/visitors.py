@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from tests.simulation.shortener.clients import Shared
 from tests.simulation.shortener.links import PASSWORD
-from tests.simulation.shortener.redirects import GUESSES
+from tests.simulation.shortener.redirects import GUESSES, STALE_MS
 from tests.simulation.world import World
 
 PERSON = "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"
@@ -19,6 +19,8 @@ IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)"
 AGENTS = (PERSON, PERSON, PERSON, IPHONE, IPHONE, "Googlebot/2.1", "Slackbot 1.0", "curl/8")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 CROWD = 3
+LATE = 4
+"""Visits of the regular one after everything that is remembered has become too old."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,15 @@ class Visitor:
         for number in range(self.visits):
             # Who comes back just when a container asks again finds out whether that goes back.
             world.sleep(chance.choice((4.2, 5, 5.5) if self.regular else (0, 0, 0, 0.3, 2, 6)))
+            if world.blind and self.regular and number == self.visits - LATE:
+                world.sleep(1.1 * STALE_MS / 1000)
             if not (codes := list(self.shared.codes)):
                 continue
             special = list(self.shared.guarded)
             # Many at one link is what caps, memories and guesses are about.
             code = codes[0] if self.shared.hot or self.regular else chance.choice(codes)
+            if self.regular and self.shared.led:
+                code = self.shared.led
             if special and not self.regular and chance.random() < 0.6:
                 code = special[-1] if chance.random() < 0.7 else chance.choice(special)
             headers = {

@@ -1,0 +1,91 @@
+"""Who compacts an hour that others compact as well, and stands still while they do.
+
+Faults alone hardly ever stop a function between what it read of an hour and what it writes until
+more batches came and somebody else merged them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO
+
+from functions.analytics.compaction import Compaction, Overtaken
+from functions.analytics.decider import Definition
+from functions.analytics.definitions import Definitions
+from functions.analytics.hours import Hours
+from functions.analytics.marks import Marks
+from functions.analytics.objects import Compact, Objects
+from functions.edge.runtime import Runtime
+from functions.kernel.dynamo import DynamoStore
+from tests.simulation.analytics.owner import insist
+from tests.simulation.world import World, physical
+
+PATIENCE = 8_500
+"""Seconds for which it stands still, unless it is overtaken: until all hours are compacted."""
+STANDING = 2 * PATIENCE
+"""Seconds after which its machine ends it."""
+GLANCE = 100
+"""Seconds between two looks at whether somebody was faster."""
+
+
+class Lingering(Objects):
+    """A bucket whose first object waits before it is replaced."""
+
+    wait: Callable[[str, Compact], None] | None = None
+
+    def replace(self, key: str, before: Compact, content: IO[bytes]) -> bool:
+        """See Objects."""
+        wait, self.wait = self.wait, None
+        if wait is not None:
+            wait(key, before)
+        return super().replace(key, before, content)
+
+
+class Straggler:
+    """Compacts one hour, late."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = world.plan.chance("straggler")
+        names = world.deployed.names
+        self._bucket = physical(names, "AnalyticsRaw")
+        self._events = physical(names, "AnalyticsEvents")
+        self._rollups = physical(names, "AnalyticsRollups")
+        self._queue = physical(names, "AnalyticsHours")
+
+    def run(self) -> None:
+        """Looks for an hour at some time; returns at once if none is to be compacted."""
+        self._world.sleep(self._chance.choice((0.2, 1, 5, 20)))
+        if marked := self._marked():
+            site, hour = self._chance.choice(marked)
+            insist(self._world, lambda runtime: self._compact(runtime, site, hour), STANDING)
+
+    def _marked(self) -> list[tuple[str, int]]:
+        items = self._world.dynamodb.tables[self._rollups].everything()
+        marks = [item["sk"]["S"] for item in items if item["pk"]["S"].startswith("compact#")]
+        split = (mark.rpartition("#") for mark in sorted(marks))
+        return [(site, int(hour)) for site, _, hour in split]
+
+    def _compact(self, runtime: Runtime, site: str, hour: int) -> None:
+        client = runtime.client("dynamodb")
+        objects = Lingering(runtime.client("s3"), self._bucket)
+        objects.wait = self._wait
+        hours = Hours(client, self._rollups, runtime.client("sqs"), self._queue, runtime.backoff())
+        define: Callable[[str], Definition | None] = Definitions(
+            DynamoStore(client, self._events), runtime.now
+        ).of
+        marks = Marks(client, self._rollups)
+        try:
+            Compaction(objects, hours, marks, define, runtime.now).compact(site, hour)
+        except Overtaken:
+            self._world.coverage.hit("compaction", "overtaken")
+            raise
+
+    def _wait(self, key: str, before: Compact) -> None:
+        until = self._world.now + PATIENCE * 1000
+        while self._world.now < until and self._etag(key) == before.etag:
+            self._world.sleep(GLANCE)
+
+    def _etag(self, key: str) -> str | None:
+        stored = self._world.s3.buckets[self._bucket].get(key)
+        return stored and stored.etag
