@@ -94,7 +94,8 @@ class Plan:
 class Weather:
     """What a seed's world is like (swarm testing: each seed leaves some kinds of fault out, and so
     reaches what they would drown). Times are milliseconds; `storm` is for how many seconds things
-    go on going wrong once the clients are done."""
+    go on going wrong once the clients are done; `lone`, one container does all that streams and
+    queues bring to a function, until it dies, so that what it remembers matters."""
 
     rate: float
     kinds: frozenset[str]
@@ -104,6 +105,7 @@ class Weather:
     cold: float
     weights: tuple[float, ...]
     storm: int
+    lone: bool
 
     @classmethod
     def of(cls, plan: Plan) -> Weather:
@@ -118,6 +120,7 @@ class Weather:
             cold=chance.choice((0.0, 0.05, 0.3)),
             weights=chance.choice(((1.0,), (1.0, 1.0, 0.2), (1.0, 0.3, 0.05))),
             storm=chance.choice((0, 1500, 4000)),
+            lone=chance.random() < 0.2,
         )
 
 

@@ -81,7 +81,7 @@ class Course(ABC):
         )
 
     def _pollers(self, name: str, poll: Callable[..., None]) -> None:
-        for shard in range(SHARDS):
+        for shard in range(1 if self._world.weather.lone else SHARDS):
             chance = self._world.plan.chance(f"{name} {shard}")
             self._world.scheduler.spawn(f"{name} {shard}", partial(poll, chance, self._check))
 

@@ -513,7 +513,8 @@ class World:
 
     def _container(self, declared: Function, invocation: Invocation) -> Container:
         idle = self._idle[declared.name]
-        fault = self.chaos.draw(self.actor(), CONTAINER_KINDS, rate=self.weather.cold)
+        cold = 0.0 if self.weather.lone else self.weather.cold
+        fault = self.chaos.draw(self.actor(), CONTAINER_KINDS, rate=cold)
         if fault is not None and idle:
             self.coverage.hit("faults", declared.name, "invoke", fault.kind)
             idle.clear()

@@ -245,15 +245,22 @@ MUTANTS = (
         "of two compactions at once one loses what the other found",
     ),
     Mutant(
-        "marked for compaction before all is written",
+        "marked for compaction before anything is written",
         "analytics/batches.py",
+        "        self._objects.put(raw_key(site.id, hour, batch), ordered)\n"
+        "        # Segments only of what is in an object: compaction drops them for it. Marks only "
+        "then:\n"
+        "        # whoever takes one away finds both.\n"
+        "        segments, until = by_minute(ordered), gone_at(hour, site.phase, now)\n"
         "        for minute, segment in segments.items():\n"
         "            self._hours.put(site.id, hour, (minute, batch), segment, until, now)\n"
         "        self._marks.put(site.id, hour)\n",
         "        self._marks.put(site.id, hour)\n"
+        "        self._objects.put(raw_key(site.id, hour, batch), ordered)\n"
+        "        segments, until = by_minute(ordered), gone_at(hour, site.phase, now)\n"
         "        for minute, segment in segments.items():\n"
         "            self._hours.put(site.id, hour, (minute, batch), segment, until, now)\n",
-        "who takes the mark away finds not all of it, and nobody looks again",
+        "who takes the mark away finds nothing, and nobody looks again",
     ),
     Mutant(
         "batches count beside what they were merged into",

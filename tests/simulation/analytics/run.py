@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+from tests.simulation.analytics.compactors import Compactors
 from tests.simulation.analytics.owner import Caretaker, Owner
 from tests.simulation.analytics.senders import Shortener, senders
-from tests.simulation.analytics.straggler import Straggler
 from tests.simulation.analytics.truth import DAY_MS, HOUR_MS, Truth
 from tests.simulation.chaos import Plan
 from tests.simulation.course import TURNS, Course, Result
@@ -72,6 +72,7 @@ class Counting(Course):
         self._truth = Truth(world)
         self._owner = Owner(world, self._truth)
         self._caretaker = Caretaker(world, self._truth)
+        self._compactors = Compactors(world)
         self._chance = world.plan.chance("course")
         self._undelivered = physical(world.deployed.names, "AnalyticsUndelivered")
 
@@ -87,6 +88,7 @@ class Counting(Course):
         # Who reads a site from a replica counts by what that knows.
         self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
         world.chaos.calm = False
+        self._background("eager compactor", self._compactors.at_once)
         self._wave("")
         if self._chance.random() < 0.3:
             # Until lanes that were grown are in use, while containers stay.
@@ -113,7 +115,7 @@ class Counting(Course):
             self._start("owner", self._owner.run)
         self._start(f"caretaker{wave}", self._tend_at_times)
         self._start(f"compactor{wave}", self._compact_at_times)
-        self._background(f"straggler{wave}", Straggler(world).run)
+        self._background(f"late compactor{wave}", self._compactors.late)
         world.scheduler.run(lambda: not self._under_way and not world.busy, TURNS)
 
     def _tend_at_times(self) -> None:

@@ -15,14 +15,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from functions.analytics.bulk import compact_key
 from functions.analytics.cells import decode_cells
 from functions.analytics.decider import Definition
 from functions.analytics.events import BULK
 from functions.analytics.facts import Fact, decode
+from functions.analytics.hours import EPOCH_BITS, REVISION_BITS
 from functions.analytics.rows import _read_top
 from functions.analytics.sketches import estimate, merge, sketch
 from tests.simulation.world import Served, Violation, World, physical
 from tests.support.cloud.dynamodb import Change, Item
+from tests.support.cloud.s3 import Stored
 from tests.unit.analytics.reference import Counted, reference
 
 HOUR_MS = 3_600_000
@@ -63,6 +66,7 @@ class Truth:
         self.expiring = False
         self._world = world
         self._pointers: dict[tuple[str, str], Item] = {}
+        self._merged: dict[tuple[str, int, int], int] = {}
         self._salts: dict[str, bytes] = {}
         names = world.deployed.names
         self._watched = {
@@ -71,6 +75,7 @@ class Truth:
             physical(names, "AnalyticsRollups"): self._rolled,
         }
         self.rollups = physical(names, "AnalyticsRollups")
+        self._bucket = physical(names, "AnalyticsRaw")
         world.watchers.append(self._watch)
         world.served.append(self._served)
 
@@ -158,6 +163,19 @@ class Truth:
             self._check_version(change.old, change.new)
         elif kind == "minute" and "seen" in change.old:
             self._segment(change.old, change.new)
+        elif kind == "minute" and "merged" in change.new:
+            self._compaction(change.new)
+
+    def _compaction(self, note: Item) -> None:
+        """An hour's segments count as they were compacted, from now on."""
+        _, site, number = note["pk"]["S"].split("#")
+        revision, hour = int(note["n"]["N"]), int(number)
+        stored = self._world.s3.buckets[self._bucket][compact_key(site, hour)]
+        # Somebody else may have merged more by now, which counts once he says so.
+        if int(stored.metadata["revision"]) == revision:
+            facts = {fact.id: fact for fact in map(decode, _lines(stored))}.values()
+            people = sum(not fact.machine for fact in facts)
+            self._merged[site, hour, revision] = people
 
     def _segment(self, old: Item, new: Item) -> None:
         bulk = self.define(old["pk"]["S"].split("#")[1]).ledger == BULK
@@ -177,15 +195,19 @@ class Truth:
         self._check_version(old, new)
         before = decode_cells(old["c"]["B"]) if old else {}
         first = _hour(new["sk"]["S"])
-        site = self.define(new["pk"]["S"].split("#")[1])
+        _, id, rollup, _ = new["pk"]["S"].split("#", 3)
+        site, total = self.define(id), rollup == "all"
         for place, cell in decode_cells(new["c"]["B"]).items():
             former = before.get(place)
             if cell == former:
                 continue
+            compacted = (cell.version >> REVISION_BITS) % (1 << (EPOCH_BITS - REVISION_BITS))
             changed = cell[1:4] != (former[1:4] if former else (0, 0, 0))
             revision = former.revision if former else 0
             if former and cell.version <= former.version:
                 raise Violation("an hour is never counted from less", f"{new['pk']}: {cell}")
+            if total and cell.events < self._merged.get((site.id, first + place, compacted), 0):
+                raise Violation("what was compacted is counted whole", f"{new['pk']}: {cell}")
             ended = (first + place + 1) * HOUR_MS - site.phase * 60_000 + LATE_MS
             since = self._world.now - ended
             skew = self._world.weather.skew
@@ -222,22 +244,27 @@ class Truth:
 
     def _compacted(self) -> Iterator[Fact]:
         """The facts of the bulk ledger, each id once in an hour, its ids prefixed by that."""
-        bucket = physical(self._world.deployed.names, "AnalyticsRaw")
         seen = set()
-        for key, stored in sorted(self._world.s3.buckets[bucket].items()):
+        for key, stored in sorted(self._world.s3.buckets[self._bucket].items()):
             if key.startswith("raw/"):
-                if key.split("/")[1] in self.deleted:
-                    continue  # Left by who died; it goes when retention comes round.
+                # Left by who died over what was done already; it goes when retention comes round.
+                if key.split("/")[1] in self.deleted or self._is_merged(key, stored):
+                    continue
                 raise Violation("what is settled is compacted", key)
             hour = key.partition("/")[2].removesuffix(".ndjson.gz")
-            for line in gzip.decompress(stored.content).splitlines():
-                fact = decode(line.decode())
+            for fact in map(decode, _lines(stored)):
                 known = self.asked.bodies.get((fact.site, fact.id))
                 if fact.page == "/private" or (known and (fact.name, fact.page) not in known):
                     raise Violation("a fact is what was sent", str(fact))
                 if (hour, fact.id) not in seen:
                     seen.add((hour, fact.id))
                     yield fact._replace(id=f"{hour.replace('/', '-')}/{fact.id}")
+
+    def _is_merged(self, key: str, raw: Stored) -> bool:
+        """Whether a batch that came again is in its hour's object."""
+        hour = key.removeprefix("raw/").rpartition("/")[0]
+        found = self._world.s3.buckets[self._bucket].get(f"compact/{hour}.ndjson.gz")
+        return found is not None and set(_lines(raw)).issubset(_lines(found))
 
     def _check_promises(self) -> None:
         kept = {(fact.site, fact.id.partition("/")[2]) for fact in self._compacted()}
@@ -351,6 +378,10 @@ def _rows(
             cells = {h - first: cell for h, cell in numbers.items() if first <= h < first + 24}
             rows[site, rollup, value, day] = cells, sketch(visitors)
     return rows
+
+
+def _lines(stored: Stored) -> list[str]:
+    return gzip.decompress(stored.content).decode().splitlines()
 
 
 def _hour(day: str) -> int:

@@ -45,16 +45,21 @@ class Moderator:
         strict = own or chance.random() < 0.5
         for _ in range(STEPS * (2 if own else 1)):
             self._world.sleep(chance.choice((0.5, 3, 12)))
-            if not strict or chance.random() < 0.3:
-                self._judge(chance)
-            else:
+            codes = list(self._shared.codes)
+            if (strict and chance.random() < 0.7) or not codes:
                 self._ban(chance)
+            elif (his := [code for code in codes if self._is_banned_at_times(code)]) and strict:
+                self._judge(chance.choice(his), "quarantined")
+            else:
+                code = codes[0] if self._shared.hot else chance.choice(codes)
+                standing = chance.choice(("quarantined", "banned", "clear", "clear"))
+                self._judge(code, standing)
 
-    def _judge(self, chance: random.Random) -> None:
-        if not (codes := list(self._shared.codes)):
-            return
-        code = codes[0] if self._shared.hot else chance.choice(codes)
-        standing = chance.choice(("quarantined", "banned", "clear", "clear"))
+    def _is_banned_at_times(self, code: str) -> bool:
+        """Whether a link's owner is, so that what it was judged before lies beneath."""
+        return any(c.state["owner"] in OWNERS for c in self._log.of(stream_id(code))[-1:])
+
+    def _judge(self, code: str, standing: str) -> None:
         body = {"standing": standing, "reason": "reported"}
         answer = self._insist("PUT", f"{LINKS}/{code}/standing", body)
         if answer is None:
@@ -69,7 +74,9 @@ class Moderator:
             raise Violation("an answer is one of the documented", f"{code} {body}: {answer}")
 
     def _ban(self, chance: random.Random) -> None:
-        kind, value = chance.choice([("host", host) for host in HOSTS] * 2 + [("owner", "bob")])
+        kind, value = chance.choice(
+            [("host", host) for host in HOSTS] + [("owner", name) for name in OWNERS]
+        )
         if chance.random() < 0.6:
             body = {"kind": kind, "value": value, "reason": "harm"}
             answer = self._insist("POST", "/v1/bans", body)

@@ -31,6 +31,8 @@ ROUNDS = 5
 """Until a tally that was just counted is closed and purged, and its name is free."""
 STILL = 900
 """Seconds that somebody may stand still: as long as Lambda lets a function run."""
+AHEAD_MS = 1_000_000
+"""By so much a clock may be wrong where that must not matter."""
 
 
 class Lingering(DynamoStore):
@@ -119,9 +121,15 @@ class Clockwork:
         if not at_once:
             self._wait(stream, late)
         purge = Purge(runtime.client("dynamodb"), self._tools.events, self._tools.views)
-        purge.trim(found[0], runtime.now(), lambda: True)
+        # Of what came after the stream's end not even a wrong clock may take anything.
+        ahead = AHEAD_MS if self._is_begun_anew(stream, found[0]) else 0
+        purge.trim(found[0], runtime.now() + ahead, lambda: True)
         if not purge.end(found[0], views):
             self._world.coverage.hit("purge", "tally", "end refused")
+
+    def _is_begun_anew(self, stream: str, tombstone: Commit) -> bool:
+        commits = self._log.of(stream)
+        return bool(commits) and commits[0].at > tombstone.metadata.at
 
     def _wait(self, stream: str, late: int) -> None:
         self._world.scheduler.park(("begun", stream), STILL / 10)
