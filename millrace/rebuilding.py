@@ -70,8 +70,7 @@ class Rebuilding:
             rows,
             Folder(ExactLedger(client, env["FACTS_TABLE"]).read, define, hours, now),
             Compaction(objects, hours, Marks(client, rollups), define, now),
-            # Who grows lanes is the function, on the next event at the latest.
-            Roller(define, hours, rows, now, grow=lambda site, command: None),
+            Roller(define, hours, rows, now),
             now,
             backoff,
         )

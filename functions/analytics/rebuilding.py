@@ -79,7 +79,8 @@ class Rebuild:
 
     def roll(self, site: Definition, hour: int) -> int:
         """Rolls an hour up; gives how many rows changed."""
-        return self._roller.roll(Dirty(site.id, hour))
+        # Who grows lanes is the function, on the next event at the latest.
+        return self._roller.roll(Dirty(site.id, hour), grow=lambda site, command: None)
 
     def _compact(self, site: str, hour: int) -> None:
         for _ in self._backoff.tries():

@@ -16,8 +16,8 @@ REMEMBERED = 500_000
 
 
 class Roller:
-    """Rolls hours up. `define` gives a site's definition, `now` epoch ms; `grow` carries a command
-    to a site out, which may be a repeat."""
+    """Rolls hours up, and remembers what it wrote: one for all that a container does. `define`
+    gives a site's definition, `now` epoch ms."""
 
     def __init__(
         self,
@@ -25,18 +25,16 @@ class Roller:
         hours: Hours,
         rows: Rows,
         now: Callable[[], int],
-        grow: Callable[[str, GrowLanes], object],
     ) -> None:
         self._define = define
         self._hours = hours
         self._rows = rows
         self._now = now
-        self._grow = grow
         self._rolled = Rolled()
 
-    def roll(self, dirty: Dirty) -> int:
+    def roll(self, dirty: Dirty, grow: Callable[[str, GrowLanes], object]) -> int:
         """Brings rows up to an hour; gives how many changed. The mark goes first: what comes from
-        then on makes a new one."""
+        then on makes a new one. `grow` carries a command to a site out, which may be a repeat."""
         defined, now = self._define(dirty.site), self._now()
         wait = left(dirty.hour, defined.phase, now) if defined else 0
         if dirty.whole and wait > 0:
@@ -64,7 +62,7 @@ class Roller:
         self._rolled.remember(dirty, read.version, tallies)
         # Of what is late, nothing follows for what is to come.
         if not late and (command := growth(defined, read.buckets, now)):
-            self._grow(dirty.site, command)
+            grow(dirty.site, command)
         return changed
 
     def _is_first(self, dirty: Dirty, read: Hour) -> bool:

@@ -37,6 +37,7 @@ def build(runtime: Runtime) -> Handler:
     rows = Rows(client, config.rollups_table, backoff)
     define = Definitions(store, runtime.now).of
     commands = Commands(store, DECIDER, backoff)
+    roller = Roller(define, hours, rows, runtime.now)
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "analytics", context.aws_request_id)
@@ -52,11 +53,9 @@ def build(runtime: Runtime) -> Handler:
             )
             commands.execute(stream_id(site), command, surroundings)
 
-        roller = Roller(define, hours, rows, runtime.now, grow)
-
         def roll(message: Message) -> None:
             try:
-                log.count("rows", roller.roll(Dirty(**message.body)))
+                log.count("rows", roller.roll(Dirty(**message.body), grow))
             except Exception as error:
                 log.add(error=type(error).__name__)
                 raise

@@ -77,7 +77,6 @@ class Sites:
     def create(self, request: Request) -> Answer:
         """POST /v1/sites"""
         parse_query(NoQuery, request.query)
-        parse_query(NoQuery, request.query)
         body, now = parse_body(NewSite, request), self._runtime.now()
         site = new_id(request, self._runtime)
         origins = tuple(body.origins or ())

@@ -76,13 +76,10 @@ class World:
         self.objects = Objects(self.client["s3"], BUCKET)
         self.batches = Batches(self.objects, self.hours, self.marks, now)
         self.compaction = Compaction(self.objects, self.hours, self.marks, self._define, now)
-        self.roller = Roller(self._define, self.hours, self.rows, now, self._refuse)
+        self.roller = Roller(self._define, self.hours, self.rows, now)
 
     def _define(self, site: str) -> Definition | None:
         return self.site if site == self.site.id else None
-
-    def _refuse(self, site: str, command: object) -> None:
-        raise AssertionError(f"the bulk ledger has no lanes: {command}")
 
     def _client(self, service: str) -> Any:
         return fast_client(service, self._send, lambda _: None, lambda: 0.0)
@@ -127,7 +124,14 @@ class World:
         queue = self.sqs.queues[self.queue]
         while queue.messages:
             body = json.loads(queue.messages.pop(0).body)
-            self.roller.roll(Dirty(**body))
+            self.roll_hour(Dirty(**body))
+
+    def roll_hour(self, dirty: Dirty) -> None:
+        """Rolls one hour up."""
+        self.roller.roll(dirty, self._refuse)
+
+    def _refuse(self, site: str, command: object) -> None:
+        raise AssertionError(f"the bulk ledger has no lanes: {command}")
 
     # ---- What is to be seen -------------------------------------------------------------------
 

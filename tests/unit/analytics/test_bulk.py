@@ -327,8 +327,8 @@ def test_compaction_and_late_facts_and_rolls_at_once(seed: int) -> None:
             "compacts": lambda: world.compaction.compact(SITE.id, hour),
             "keeps": lambda: world.keep(late[:3]),
             "keeps more": lambda: world.keep(late[3:]),
-            "rolls": lambda: world.roller.roll(Dirty(SITE.id, hour)),
-            "rolls again": lambda: world.roller.roll(Dirty(SITE.id, hour)),
+            "rolls": lambda: world.roll_hour(Dirty(SITE.id, hour)),
+            "rolls again": lambda: world.roll_hour(Dirty(SITE.id, hour)),
         }
 
     raced(actors, seed)
@@ -342,7 +342,7 @@ def test_two_compactions_at_once(seed: int) -> None:
             "first": lambda: world.compaction.compact(SITE.id, hour),
             "second": lambda: world.compaction.compact(SITE.id, hour),
             "keeps": lambda: world.keep(late[2:]),
-            "rolls": lambda: world.roller.roll(Dirty(SITE.id, hour)),
+            "rolls": lambda: world.roll_hour(Dirty(SITE.id, hour)),
         }
 
     raced(actors, seed)
