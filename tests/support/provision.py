@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
+
+from moto.sqs.models import sqs_backends
 
 from tests.support.deployment import Subscription, subscriptions_of
 from tests.support.table_stream import TableStream
-from tests.support.template import ARNS, Template
+from tests.support.template import ACCOUNT, ARNS, REGION, Template
 from tests.support.wire import bare_client
 
 ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
@@ -70,14 +73,17 @@ def queue_arn(name: str) -> str:
 
 def make_queues(template: Template) -> Iterator[Named]:
     """Makes queues, dead-letter queues first: a redrive policy's has to be there."""
-    sqs = bare_client("sqs")
+    # As moto's answer to CreateQueue does; the way to it would be half of what a stack costs.
+    sqs = sqs_backends[ACCOUNT][REGION]
     queues = {name: template.properties(name) for name in template.names("AWS::SQS::Queue")}
     for name in sorted(queues, key=lambda name: "RedrivePolicy" in queues[name]):
         properties = queues[name]
-        attributes = {key: str(properties[key]) for key in QUEUE_ATTRIBUTES if key in properties}
+        attributes: dict[str, Any] = {
+            key: str(properties[key]) for key in QUEUE_ATTRIBUTES if key in properties
+        }
         if "RedrivePolicy" in properties:
             attributes["RedrivePolicy"] = json.dumps(properties["RedrivePolicy"])
-        sqs.create_queue(QueueName=template.physical(name), Attributes=attributes)
+        sqs.create_queue(template.physical(name), **attributes)
         yield template.resolve({"Ref": name}), name
 
 
@@ -90,7 +96,7 @@ def make_buckets(template: Template) -> Iterator[Named]:
 
 
 def make_tables(template: Template) -> Iterator[Named]:
-    """Makes tables, with the streams they declare."""
+    """Makes tables, and tells the template the ARNs that moto gave their streams."""
     dynamodb = bare_client("dynamodb")
     for name in template.names("AWS::DynamoDB::Table"):
         declared = template.properties(name)
@@ -98,16 +104,15 @@ def make_tables(template: Template) -> Iterator[Named]:
         if "StreamSpecification" in properties:
             # CloudFormation leaves out what the API demands.
             properties["StreamSpecification"]["StreamEnabled"] = True
-        dynamodb.create_table(TableName=template.physical(name), **properties)
+        made = dynamodb.create_table(TableName=template.physical(name), **properties)
+        if "LatestStreamArn" in made["TableDescription"]:
+            template.made[name, "StreamArn"] = made["TableDescription"]["LatestStreamArn"]
         yield template.physical(name), name
 
 
 def streams_of(template: Template) -> Iterator[TableStream]:
     """The streams of a template's tables, once those are made."""
-    dynamodb, streams = bare_client("dynamodb"), bare_client("dynamodbstreams")
-    for name in template.names("AWS::DynamoDB::Table"):
-        table = template.physical(name)
-        made = dynamodb.describe_table(TableName=table)["Table"]
-        if "LatestStreamArn" in made:
-            arn = template.resolve({"Fn::GetAtt": [name, "StreamArn"]})
-            yield TableStream(streams, table, made["LatestStreamArn"], arn)
+    client = bare_client("dynamodbstreams")
+    for (name, attribute), arn in template.made.items():
+        if attribute == "StreamArn":
+            yield TableStream(client, template.physical(name), arn)

@@ -17,13 +17,11 @@ Record = dict[str, Any]
 
 
 class TableStream:
-    """Reads one table's stream from its beginning. `client` is a dynamodbstreams client, `actual`
-    the ARN by which the backend knows the stream, `arn` the one that records should bear."""
+    """Reads one table's stream from its beginning, by a dynamodbstreams client."""
 
-    def __init__(self, client: Any, table: str, actual: str, arn: str) -> None:
+    def __init__(self, client: Any, table: str, arn: str) -> None:
         self.table = table
         self._client = client
-        self._actual = actual
         self._arn = arn
         self._position: str | None = None
         self._images: dict[str, Any] = {}
@@ -53,7 +51,7 @@ class TableStream:
             iterator = page["NextShardIterator"]
 
     def _iterator(self) -> str:
-        description = self._client.describe_stream(StreamArn=self._actual)
+        description = self._client.describe_stream(StreamArn=self._arn)
         start = (
             {"ShardIteratorType": "TRIM_HORIZON"}
             if self._position is None
@@ -63,7 +61,7 @@ class TableStream:
             }
         )
         shard = description["StreamDescription"]["Shards"][0]["ShardId"]
-        answer = self._client.get_shard_iterator(StreamArn=self._actual, ShardId=shard, **start)
+        answer = self._client.get_shard_iterator(StreamArn=self._arn, ShardId=shard, **start)
         return str(answer["ShardIterator"])
 
 

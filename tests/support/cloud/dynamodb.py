@@ -203,8 +203,8 @@ class DynamoDB:
             "StreamSpecification",
         )
         name = params["TableName"]
-        self.tables[name] = Table.declared(name, params)
-        return {"TableDescription": {"TableName": name, "TableStatus": "ACTIVE"}}
+        table = self.tables[name] = Table.declared(name, params)
+        return {"TableDescription": {"TableName": name, "TableStatus": "ACTIVE", **_stream(table)}}
 
     def _delete_table(self, params: Params) -> Params:
         self.table(params["TableName"])
@@ -228,8 +228,7 @@ class DynamoDB:
             "KeySchema": table.keys.schema,
             "GlobalSecondaryIndexes": indexes,
         }
-        stream = {"LatestStreamArn": stream_arn(table.name)} if table.streamed else {}
-        return {"Table": {**described, **stream}}
+        return {"Table": {**described, **_stream(table)}}
 
     # ---- Writes -------------------------------------------------------------------------------
 
@@ -508,6 +507,10 @@ class DynamoDB:
 def stream_arn(table: str) -> str:
     """The ARN of a table's stream."""
     return f"arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/2026-11-01T00:00:00.000"
+
+
+def _stream(table: Table) -> Params:
+    return {"LatestStreamArn": stream_arn(table.name)} if table.streamed else {}
 
 
 def _check_key(name: str, kind: str, item: Mapping[str, Any], *, needed: bool) -> None:

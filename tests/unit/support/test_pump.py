@@ -85,9 +85,7 @@ def test_a_record_looks_as_lambda_shows_it(stack: Stack) -> None:
     )
     [record] = stack.stream_records()
     assert record["eventSource"] == "aws:dynamodb"
-    assert record["eventSourceARN"].endswith(
-        "table/millrace-NoteEvents/stream/2026-11-01T00:00:00.000"
-    )
+    assert "table/millrace-NoteEvents/stream/" in record["eventSourceARN"]
     assert record["dynamodb"]["Keys"] == {"pk": {"S": "a"}, "sk": {"N": "0"}}
     assert record["dynamodb"]["NewImage"]["b"] == {"B": "/w=="}
     assert record["dynamodb"]["ApproximateCreationDateTime"] == pytest.approx(
