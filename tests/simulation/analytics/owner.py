@@ -30,7 +30,7 @@ from functions.kernel.errors import AlreadyExists, Conflict, Gone
 from functions.kernel.store import load
 from functions.kernel.views import ViewTable
 from tests.simulation.actors import run_schedule
-from tests.simulation.analytics.truth import Truth
+from tests.simulation.analytics.truth import HOUR_MS, Truth
 from tests.simulation.world import OPERATOR, Crash, Violation, World, physical
 
 OWNER = "owner"
@@ -179,13 +179,13 @@ class Caretaker:
         return any(cell[0] == "faults" and cell[1].endswith((*place, OPERATOR)) for cell in hits)
 
     def rebuild(self) -> None:
-        """Folds every bucket of the hours that the sweep does not look at any more."""
+        """Folds every bucket of the hours that the sweep does not look at any more, or soon."""
 
         def work(runtime: Runtime) -> None:
             folder = self._folder(runtime)
             for each in folder.plan(sorted({pk for pk, _ in self._truth.facts.values()})):
                 phase = self._truth.define(each.site).phase
-                if not is_kept(each.hour, phase, runtime.now()):
+                if not is_kept(each.hour, phase, runtime.now() + HOUR_MS):
                     folder.fold(each)
 
         insist(self._world, work)

@@ -142,12 +142,12 @@ class Counting(Course):
 
     def _mend(self) -> None:
         self._redrive()
+        self._world.sleep(SETTLED)
         # Of hours that the sweep does not look at any more an alarm tells, and an operator.
         undelivered = self._world.sqs.queues[self._undelivered].messages
         if undelivered or "drop" in self._world.chaos.struck.values():
             self._caretaker.rebuild()
             undelivered.clear()
-        self._world.sleep(SETTLED)
         for _ in range(ROUNDS):
             self._world.sleep(STUCK)
             self._caretaker.tend()
