@@ -93,7 +93,14 @@ def lived(stack: Stack, chance: random.Random, links: int) -> None:
 
 def life(code: str, born: int, chance: random.Random) -> Iterator[Commit]:
     """A link's commits: created, pointed elsewhere a few times, now and then deleted."""
-    created = LinkCreated("default", code, OWNER, f"https://example.com/{code}", 302, born)
+    created = LinkCreated(
+        domain="default",
+        code=code,
+        owner=OWNER,
+        long_url=f"https://example.com/{code}",
+        redirect_status=302,
+        created_at=born,
+    )
     events: list[Event] = [created]
     events += [LinkRetargeted(f"https://example.com/{chance.random()}") for _ in range(3)]
     events += [LinkDeleted()] if chance.random() < 0.2 else []

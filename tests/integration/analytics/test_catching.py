@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,17 +26,9 @@ from tests.integration.analytics.counting import (
     tops,
     traffic,
 )
-from tests.support.cloud.replacing_moto import dynamodb_in_memory
-from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
 HOUR = 3_600_000
-
-
-@pytest.fixture
-def stack() -> Iterator[Stack]:
-    with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
-        yield stack
 
 
 class Sweeper:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-
-import pytest
 
 from functions.analytics.decider import Definition
 from functions.analytics.facts import Fact, hour_of, minute_of
@@ -21,18 +18,10 @@ from tests.integration.analytics.counting import (
     traffic,
 )
 from tests.integration.analytics.sites import OWNER
-from tests.support.cloud.replacing_moto import dynamodb_in_memory
-from tests.support.handlers import ROOT
 from tests.support.meter import Bill
 from tests.support.pump import Stack
 
 HOUR, DAY = 3_600_000, 86_400_000
-
-
-@pytest.fixture
-def stack() -> Iterator[Stack]:
-    with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
-        yield stack
 
 
 def fold(stack: Stack, facts: list[Fact], defined: Definition) -> Bill:

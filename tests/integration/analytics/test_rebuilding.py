@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -32,9 +32,7 @@ from tests.integration.analytics.counting import (
 )
 from tests.integration.analytics.sites import ANY, ask, change, make
 from tests.integration.test_cli import Bench, PumpedStack, bench, refused, told
-from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.faults import Crash
-from tests.support.handlers import ROOT
 from tests.support.interleave import Actor, seeded
 from tests.support.pump import Stack
 
@@ -44,12 +42,6 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 BENCH = "AnalyticsFold"
 """As which function the bench calls."""
 SILENT = Watcher(lambda left: None, lambda steps: None, lambda: None)
-
-
-@pytest.fixture
-def stack() -> Iterator[Stack]:
-    with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
-        yield stack
 
 
 def counted(stack: Stack, number: int = 40) -> tuple[Definition, list[Fact], str]:

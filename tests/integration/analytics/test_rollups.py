@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,20 +26,11 @@ from tests.integration.analytics.counting import (
     tops,
     traffic,
 )
-from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.faults import Crash
-from tests.support.handlers import ROOT
 from tests.support.interleave import Actor, seeded
 from tests.support.pump import Stack
 
 HOUR, DAY = 3_600_000, 86_400_000
-
-
-@pytest.fixture
-def stack() -> Iterator[Stack]:
-    """Analytics alone, on the faster of the two clouds."""
-    with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
-        yield stack
 
 
 def check(stack: Stack, facts: list[Fact], defined: Definition) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
-
-import pytest
 
 from functions.analytics.facts import Fact, bucket_of, lanes_at, minute_of
 from functions.analytics.lanes import AHEAD
@@ -28,17 +25,9 @@ from tests.integration.analytics.tending import (
     tend,
 )
 from tests.integration.analytics.tracking import send
-from tests.support.cloud.replacing_moto import dynamodb_in_memory
-from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
 DAY = 86_400_000
-
-
-@pytest.fixture
-def stack() -> Iterator[Stack]:
-    with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
-        yield stack
 
 
 def salts(stack: Stack) -> list[str]:
