@@ -189,6 +189,6 @@ class Walk:
         whole: Json = {"headers": {"if-match": "*"} if operation.conditional else {}}
         if operation.body is not None:
             whole["json"] = self.bodies.get(operation.body, self.body)
-        if operation.query in self.queries:
+        if operation.query is not None and operation.query in self.queries:
             whole["query"] = self.queries[operation.query]
         return whole

@@ -200,7 +200,7 @@ def give_away(walk: Links) -> None:
     reused = "idempotency_key_reused"
     walk.ask(TRANSFER, 422, reused, code="given", json={"owner": "carol"}, headers=once)
     for status, kind, code in ((410, "gone", GONE), (404, "not_found", "given")):
-        sent = {"headers": {"if-match": "*"}, "json": {"owner": "bob"}}
+        sent: Json = {"headers": {"if-match": "*"}, "json": {"owner": "bob"}}
         walk.ask(TRANSFER, status, kind, code=code, **sent)
 
 
@@ -281,7 +281,7 @@ def visit_closed_links(walk: Links) -> None:
     ban(walk.stack, "banned")
     walk.create("locked", password="open sesame")
     for key, machine in ((FOLLOW, PERSON), (PEEK, {}), (UNLOCK, PERSON)):
-        sent = {"headers": machine}
+        sent: Json = {"headers": machine}
         walk.ask(key, 404, "unknown_link", code=UNKNOWN, **sent)
         walk.ask(key, 404, "link_not_yet", code="early", **sent)
         walk.ask(key, 410, "link_banned", code="banned", **sent)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -96,7 +97,7 @@ class Wire:
     phase: int = 0
     calls: Counter[int] = field(default_factory=Counter)
 
-    def answer(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+    def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
         """The store's answer to a call, or what comes in its place."""
         self.calls[self.phase] += 1
         if self.mode == "answers 500":
@@ -112,12 +113,12 @@ class Wire:
             store.close()
 
 
-def _taken(headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+def _taken(headers: Message, body: bytes) -> tuple[int, bytes]:
     return 200, b'{"MessageId":"m"}'
 
 
 @contextmanager
-def _serving(answer: Callable[[Mapping[str, str], bytes], tuple[int, bytes]]) -> Iterator[str]:
+def _serving(answer: Callable[[Message, bytes], tuple[int, bytes]]) -> Iterator[str]:
     """An HTTP server whose every POST is answered so; gives its URL."""
 
     class Handler(BaseHTTPRequestHandler):

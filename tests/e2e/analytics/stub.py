@@ -407,7 +407,7 @@ def declared(rollups: list[str]) -> bool:
 
 
 def _top(by: str, totals: dict[str, int], limit: int) -> dict[str, Any]:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"value": value, **{name: _part(part, value, name, all) for name, all in totals.items()}}
         for value, part in TOP.get(by, [])
     ]
@@ -439,7 +439,7 @@ def _live(visitors: int) -> dict[str, Any]:
 def _link(query: dict[str, list[str]]) -> dict[str, Any]:
     first, last = (date.fromisoformat(_first(query, name)) for name in ("from", "to"))
     days = [first + timedelta(days=at) for at in range((last - first).days + 1)]
-    by_day = [
+    by_day: list[dict[str, Any]] = [
         {"date": day.isoformat(), "clicks": 40 + day.day * 3, "visitors": 30 + day.day * 2}
         for day in days
     ]

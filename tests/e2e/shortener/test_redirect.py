@@ -103,7 +103,8 @@ def test_rules_lead_by_what_the_headers_tell(stack: Stack, api: httpx.Client) ->
 def test_after_its_expiry_a_link_leads_to_its_fallback(api: httpx.Client) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=4)).isoformat().replace("+00:00", "Z")
     link = create(api, alias=name(), long_url=URL, expires_at=soon, fallback_url=OVER)
-    eventually(lambda: led(follow(link)), (302, OVER))
+    over: tuple[int, str | None] = (302, OVER)
+    eventually(lambda: led(follow(link)), over)
 
 
 def test_many_links_are_made_at_once(api: httpx.Client) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from functions.analytics.decider import DECIDER, Definition, stream_id
-from functions.analytics.facts import Fact, bucket_of, hour_of, hours_of, minute_of
-from functions.analytics.ledger import ExactLedger, Sighting
+from functions.analytics.facts import Fact, Sighting, bucket_of, hour_of, hours_of, minute_of
+from functions.analytics.ledger import ExactLedger
 from functions.analytics.rows import _read_row, _read_top
 from functions.analytics.sketches import sketch
 from functions.kernel.dynamo import DynamoStore

@@ -166,7 +166,7 @@ def test_facts_outside_the_span_are_left_out(world: World) -> None:
 
 
 def test_a_repeat_is_the_same_export(world: World) -> None:
-    key = {"headers": {"idempotency-key": "once"}}
+    key: dict[str, Any] = {"headers": {"idempotency-key": "once"}}
     first = world.post(**key).json()
     world.stack.drain()
     assert world.post(**key).json() == first
@@ -177,7 +177,7 @@ def test_a_repeat_is_the_same_export(world: World) -> None:
 
 
 def test_who_died_before_the_message_sends_it_when_asked_again(world: World) -> None:
-    key = {"headers": {"idempotency-key": "once"}}
+    key: dict[str, Any] = {"headers": {"idempotency-key": "once"}}
     world.stack.faults.crash_before("sqs", "SendMessage", function="AnalyticsExports")
     with pytest.raises(Crash):
         world.post(**key)

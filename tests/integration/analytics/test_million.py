@@ -17,9 +17,9 @@ import pytest
 from functions.analytics.cells import decode_cells
 from functions.analytics.decider import CreateSite, GrowLanes, SetGoal, Site
 from functions.analytics.events import BULK, EXACT, Ledger, Terms
-from functions.analytics.questions import MAX_LIMIT
 from functions.analytics.rows import _read_top
 from functions.analytics.sketches import estimate, is_exact, sketch
+from functions.analytics.stats import MAX_LIMIT
 from tests.integration.analytics.flood import MOST_MESSAGES, Flood
 from tests.support.clock import START
 

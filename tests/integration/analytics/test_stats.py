@@ -177,7 +177,7 @@ def test_a_list_and_the_others_are_the_total(world: World, by: str) -> None:
 
 
 def test_a_filter_counts_what_fits_and_a_pair_what_fits_both(world: World) -> None:
-    span = {"since": "2026-10-30", "to": "2026-11-03"}
+    span: dict[str, Any] = {"since": "2026-10-30", "to": "2026-11-03"}
     page = world.people(lambda fact: fact.page == "/docs/a")
     both = [fact for fact in page if fact.country == "DE"]
     assert world.ask(**span, filter="page:/docs/a")["totals"]["events"] == len(page)
@@ -200,7 +200,7 @@ def test_machines_are_a_rollup_of_their_own(world: World) -> None:
 
 
 def test_a_comparison_is_what_the_earlier_span_would_be_answered(world: World) -> None:
-    query = {"since": "2026-11-02", "to": "2026-11-03", "interval": "hour"}
+    query: dict[str, Any] = {"since": "2026-11-02", "to": "2026-11-03", "interval": "hour"}
     found = world.ask(**query, compare="previous")["compare"]
     alone = world.ask(since="2026-10-31", to="2026-11-01", interval="hour")
     assert found == {name: alone[name] for name in ("from", "to", "totals", "series")}

@@ -90,7 +90,8 @@ def said(pixels: Pixels) -> Any:
     """What a reader makes of them."""
     shape = [len(pixels), len(pixels[0])]
     image = memoryview(b"".join(pixels)).cast("B", shape)
-    [code] = zxingcpp.read_barcodes(image, formats=zxingcpp.BarcodeFormat.QRCode)
+    wanted = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+    [code] = zxingcpp.read_barcodes(image, formats=wanted)
     return code
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -70,7 +70,7 @@ def test_three_creators_of_one_url_get_one_link_in_every_interleaving(stack: Sta
 
     runs = 0
     for run in every_interleaving(scenario):
-        answers = run.results().values()
+        answers: Collection[Any] = run.results().values()
         assert Counter(answer.status for answer in answers) == {201: 1, 200: 2}
         assert len({answer.json()["code"] for answer in answers}) == 1
         runs += 1

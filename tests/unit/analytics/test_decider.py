@@ -97,7 +97,7 @@ def test_an_edit_tells_of_what_changes_alone() -> None:
 
 
 def test_a_property_and_its_pair_are_set_and_taken_away_together() -> None:
-    both = {"properties": ("plan",), "pairs": (("prop:plan", "country"),)}
+    both: dict[str, Any] = {"properties": ("plan",), "pairs": (("prop:plan", "country"),)}
     paired = created(**both)
     given(DECIDER, CREATED).when(EditSite(both)).then(
         SitePropertiesChanged(("plan",)), SitePairsChanged((("prop:plan", "country"),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ PAGES = ("/a", "/ab", "/b", "/c")
 PATTERNS = ("/a", "/a*", "/b", "*", "/c")
 
 
-def view(at: int, page: str, visitor: str | None = "v", **fields: str) -> Fact:
+def view(at: int, page: str, visitor: str | None = "v", **fields: Any) -> Fact:
     return Fact(f"{at}", "s", at, "pageview", visitor, page, **fields)
 
 

@@ -53,12 +53,13 @@ def test_a_newer_schema_fails_alone(world: World) -> None:
     assert world.lines[-1]["failed_domain_events"] == 1
 
 
+NO_DATA: list[Any] = [[], "secret", 5]
 BROKEN = [
     *("", "null", "5", "[]", "{}", '"secret"'),
     *(json.dumps({**TOLD._asdict(), name: None}) for name in ("id", "type", "data", "version")),
     *(json.dumps({**TOLD._asdict(), "version": each}) for each in (0, -1, "1", True, 1.0, 10**9)),
     *(json.dumps({**TOLD._asdict(), "time": each}) for each in (-1, "now", False)),
-    *(json.dumps({**TOLD._asdict(), "data": each}) for each in ([], "secret", 5)),
+    *(json.dumps({**TOLD._asdict(), "data": each}) for each in NO_DATA),
     json.dumps({**TOLD._asdict(), "correlation": 5}),
 ]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,11 +24,19 @@ def echo(request: Request) -> Answer:
     return Answer(200, request.body())
 
 
+def noting(ran: list[Request]) -> Callable[[Request], Answer]:
+    def note(request: Request) -> Answer:
+        ran.append(request)
+        return Answer(200)
+
+    return note
+
+
 def client_error(code: str, status: int) -> ClientError:
     return ClientError(
         {
             "Error": {"Code": code, "Message": INPUT},
-            "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
+            "ResponseMetadata": {"HTTPStatusCode": status},
         },
         "PutItem",
     )
@@ -160,9 +169,13 @@ class TestLogging:
         "given", ["a", "trace-1_2.3", "x" * 64], ids=["short", "marks", "longest"]
     )
     def test_a_correlation_id_is_taken_over(self, world: World, given: str) -> None:
-        seen = []
-        request = event(headers={"x-correlation-id": given})
-        answer(world, lambda r: seen.append(r.log.correlation) or Answer(204), request)
+        seen: list[str] = []
+
+        def look(request: Request) -> Answer:
+            seen.append(request.log.correlation)
+            return Answer(204)
+
+        answer(world, look, event(headers={"x-correlation-id": given}))
         assert seen == [given] == [world.lines[0]["correlation_id"]]
 
     @pytest.mark.parametrize(
@@ -187,17 +200,12 @@ class TestCallers:
     )
     def test_without_the_scope_it_is_403(self, world: World, scopes: tuple[str, ...]) -> None:
         ran: list[Request] = []
-        answered = answer(
-            world,
-            lambda r: ran.append(r) or Answer(200),
-            event(claims=alice(*scopes)),
-            scope=SCOPE,
-        )
+        answered = answer(world, noting(ran), event(claims=alice(*scopes)), scope=SCOPE)
         assert (refusal(answered)["status"], ran) == (403, [])
 
     def test_without_an_identity_it_is_401(self, world: World) -> None:
         ran: list[Request] = []
-        answered = answer(world, lambda r: ran.append(r) or Answer(200), scope=SCOPE)
+        answered = answer(world, noting(ran), scope=SCOPE)
         assert (refusal(answered)["status"], ran) == (401, [])
 
     def test_a_public_route_lets_everyone_in(self, world: World) -> None:

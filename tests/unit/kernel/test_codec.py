@@ -119,12 +119,7 @@ def test_equal_events_have_one_stored_form() -> None:
     assert from_data(Tagged, {"note": "n", "tags": []}) == from_data(
         Tagged, {"tags": [], "note": "n"}
     )
-    texts = {
-        TAGS.encode([Tagged(**data)])
-        for data in (
-            {"note": "n", "tags": ()},
-            {"tags": (), "note": "n"},
-        )
-    }
+    orders: list[dict[str, Any]] = [{"note": "n", "tags": ()}, {"tags": (), "note": "n"}]
+    texts = {TAGS.encode([Tagged(**data)]) for data in orders}
     assert len(texts) == 1
     assert to_data(Tagged((), "n")) == {"tags": (), "note": "n"}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from functions.kernel.decider import Decider
 from functions.kernel.envelope import Envelope, Public, keep
 from functions.kernel.errors import Unreadable
 from functions.kernel.memory import MemoryStore
@@ -47,7 +46,7 @@ class World:
 
     def __init__(self, snapshot_every: int = 16) -> None:
         self.cloud, self.store, self.topic = Cloud(), MemoryStore(), Topic()
-        self._decider: Decider[object, Pile, Added] = every(snapshot_every)
+        self._decider = every(snapshot_every)
         kinds = {"pile": Kind(self._decider, (), public), "mute": Kind(self._decider)}
         self.publisher = Publisher(self.store, self.cloud.views, kinds, self.topic.publish)
 

@@ -16,8 +16,8 @@ from functions.shortener.bans import (
     stream_id,
 )
 from functions.shortener.directory import Directory, render
+from tests.support.clock import START as NOW
 from tests.support.given import given
-from tests.unit.shortener.links import NOW
 
 IMPOSED = BanImposed("host", "evil.example", "phishing", NOW)
 IMPOSE = ImposeBan("host", "evil.example", "phishing", NOW)

@@ -17,6 +17,7 @@ from functions.shortener.decider import (
     Enforce,
     Link,
     Moderate,
+    Standing,
     stream_id,
     visible,
 )
@@ -29,8 +30,9 @@ from functions.shortener.events import (
     LinkRedirectStatusChanged,
     LinkRetargeted,
 )
+from tests.support.clock import START as NOW
 from tests.support.given import given
-from tests.unit.shortener.links import CREATED, DAY, NOW, URL, create, edit
+from tests.unit.shortener.links import CREATED, DAY, URL, create, edit
 
 LIVE = (CREATED,)
 DISABLED = (CREATED, LinkDisabled())
@@ -223,7 +225,7 @@ def test_the_standing_that_moderation_gave_comes_back_when_no_ban_is_left(
     commands: list[Command],
 ) -> None:
     link: Link = given(DECIDER, *LIVE).state
-    verdict = ("clear", None)
+    verdict: tuple[Standing, str | None] = ("clear", None)
     for command in commands:
         link = DECIDER.fold(link, DECIDER.decide(command, link))  # type: ignore[assignment]
         if isinstance(command, Moderate):

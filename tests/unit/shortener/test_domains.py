@@ -13,8 +13,8 @@ from functions.shortener.domains import (
     ReleaseDomain,
     Taken,
 )
+from tests.support.clock import START as NOW
 from tests.support.given import given
-from tests.unit.shortener.links import NOW
 
 HOST = "go.acme.example"
 CLAIMED = DomainClaimed(HOST, "alice", NOW)

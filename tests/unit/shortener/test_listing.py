@@ -13,7 +13,8 @@ from functions.kernel.views import Page
 from functions.shortener.decider import DEFAULT_DOMAIN, Link
 from functions.shortener.listing import STATES, Filter, look
 from functions.shortener.views import position, render
-from tests.unit.shortener.links import DAY, NOW
+from tests.support.clock import START as NOW
+from tests.unit.shortener.links import DAY
 
 LINK = Link(
     domain=DEFAULT_DOMAIN,

@@ -30,8 +30,9 @@ from functions.shortener.events import (
     LinkTransferred,
 )
 from functions.shortener.policy import Visit, destination, guarded, stage
+from tests.support.clock import START as NOW
 from tests.support.given import given
-from tests.unit.shortener.links import CREATED, DAY, NOW, URL, create, edit
+from tests.unit.shortener.links import CREATED, DAY, URL, create, edit
 
 EXPIRY = NOW + 30 * DAY
 A, B = "https://a.example/", "https://b.example/"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from functions.kernel.store import Stream
 from functions.shortener.reports import DECIDER, LinkReported, Report, ReportLink, render
+from tests.support.clock import START as NOW
 from tests.support.given import given
-from tests.unit.shortener.links import NOW
 
 REPORTED = LinkReported("default", "abc1234", "phishing", NOW, "look at this")
 REPORT = ReportLink("default", "abc1234", "phishing", "look at this", NOW)
@@ -16,7 +16,8 @@ def test_a_reporter_tells_of_a_link_once() -> None:
 
 def test_reports_are_ordered_by_their_time() -> None:
     def position(at: int) -> str:
-        stream = Stream("report#default#abc1234#f00", Report("default", "abc1234", "spam", at))
+        report = Report("default", "abc1234", "spam", at)
+        stream: Stream[Report | None] = Stream("report#default#abc1234#f00", report)
         return render(stream).position or ""
 
     assert position(NOW) < position(NOW + 1) < position(10 * NOW)

@@ -17,6 +17,7 @@ from functions.kernel.store import Commit, Metadata
 from functions.shortener.decider import DEFAULT_DOMAIN, Link
 from functions.shortener.events import (
     CODEC,
+    Event,
     LinkDisabled,
     LinkEnabled,
     LinkExpiryChanged,
@@ -30,7 +31,8 @@ from functions.shortener.schemas import (
     link_body,
 )
 from functions.shortener.targets import MAX_URL
-from tests.unit.shortener.links import CREATED, NOW, STREAM, URL
+from tests.support.clock import START as NOW
+from tests.unit.shortener.links import CREATED, STREAM, URL
 
 
 def patch(**fields: Any) -> dict[str, Any]:
@@ -150,7 +152,7 @@ def test_a_body_shows_the_link_and_its_version(link: Link, version: int) -> None
     assert body["password"] is (link.password is not None)
 
 
-EVENTS = st.sampled_from(
+EVENTS: st.SearchStrategy[Event] = st.sampled_from(
     [
         LinkRetargeted(URL),
         LinkExpiryChanged(NOW),
@@ -166,7 +168,8 @@ def histories(draw: st.DrawFn) -> list[Commit]:
     """A link's commits: its creation, then any changes, of up to four events each."""
     changes = draw(st.lists(st.lists(EVENTS, min_size=1, max_size=4), max_size=12))
     commits: list[Commit] = []
-    for events in [[CREATED], *changes]:
+    history: list[list[Event]] = [[CREATED], *changes]
+    for events in history:
         before = commits[-1].after if commits else 0
         metadata = Metadata(NOW + before, "alice")
         after = before + len(events)

@@ -12,10 +12,12 @@ from functions.kernel.views import Row
 from functions.shortener.decider import DECIDER, Link
 from functions.shortener.events import LinkDeleted, LinkDisabled
 from functions.shortener.views import LINKS, owner_list, read
-from tests.unit.shortener.links import CREATED, NOW, STREAM
+from tests.support.clock import START as NOW
+from tests.unit.shortener.links import CREATED, STREAM
 
-LINK = DECIDER.fold(None, [CREATED])
-assert LINK is not None
+MADE = DECIDER.fold(None, [CREATED])
+assert MADE is not None
+LINK: Link = MADE
 MOMENTS = st.integers(0, 253_402_300_799_999)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def come(agent: str = CHROME, method: str = "GET", **headers: str) -> Visit:
 
 
 @pytest.mark.parametrize(("agent", "devices"), PEOPLE.values(), ids=PEOPLE)
-def test_a_browser_is_a_person_with_a_device(agent: str, devices: set[str]) -> None:
+def test_a_browser_is_a_person_with_a_device(agent: str, devices: AbstractSet[str]) -> None:
     assert (come(agent).kind, come(agent).devices) == ("human", devices)
 
 
