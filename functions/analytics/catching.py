@@ -11,7 +11,7 @@ finds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from functions.analytics.cells import NOTHING, Row
@@ -43,6 +43,7 @@ class Catcher:
         rows: Rows,
         folder: Folder,
         now: Callable[[], int],
+        slice: int = SLICE,
     ) -> None:
         self._client = client
         self._table = facts_table
@@ -51,23 +52,24 @@ class Catcher:
         self._rows = rows
         self._folder = folder
         self._now = now
+        self._slice = slice
 
     def sweep(
         self, marks: ViewTable, ring: Callable[[Work], None], has_time: Callable[[], bool]
     ) -> Swept:
         """Goes through the ledger while `has_time()`, from where the last run stopped. `ring` folds
         some buckets of an hour, and must not raise for an hour that cannot be."""
-        position, checked, rung = marks.mark(MARK), 0, 0
-        while True:
-            counts, position = self.slice(position)
+        checked = rung = 0
+        for counts, position in self._slices(marks.mark(MARK)):
             late = self.behind(counts)
             for work in late:
                 ring(work)
             checked += len(counts)
             rung += sum(len(work.buckets) for work in late)
             marks.set_mark(MARK, position)
-            if position is None or not has_time():
-                return Swept(checked, rung, complete=position is None)
+            if not has_time():
+                break
+        return Swept(checked, rung, complete=position is None)
 
     def behind(self, counts: Mapping[str, int]) -> list[Work]:
         """Of buckets with so many facts each, those that are to be folded again."""
@@ -102,24 +104,34 @@ class Catcher:
             for value, events in wanted.items()
         )
 
-    def slice(self, position: Position, limit: int = SLICE) -> tuple[dict[str, int], Position]:
-        """One page of a scan: facts by bucket, and the position to go on from, None at the end.
+    def _slices(self, position: Position) -> Iterator[tuple[Counter[str], Position]]:
+        """Facts by bucket, a page's worth of buckets at a time and each of them whole; with the
+        position behind them, which is None at the end."""
+        counts: Counter[str] = Counter()
+        begun, open_one = position, ""
+        while True:
+            items, following = self._page(position)
+            counts.update(item["pk"]["S"] for item in items)
+            # What the page cuts off goes on with the next.
+            cut: str = following["pk"]["S"] if following else ""
+            if cut != open_one:
+                ended = [item for item in items if item["pk"]["S"] != cut]
+                begun = ended[-1] if ended else position
+            left = Counter({cut: counts.pop(cut)}) if cut in counts else Counter()
+            if counts or following is None:
+                yield counts, following and begun
+            if following is None:
+                return
+            counts, position, open_one = left, following, cut
 
-        A bucket that the page cuts off is left to the next one, unless it is all there is: then
-        what of it is here counts, and what is behind by less is not seen.
-        """
+    def _page(self, position: Position) -> tuple[list[dict[str, Any]], Position]:
         start = {"ExclusiveStartKey": position} if position else {}
         answer = self._client.scan(
             TableName=self._table,
             # What has no `f` is a pointer; see ledger.py.
             FilterExpression="attribute_exists(f)",
             ProjectionExpression="pk, sk",
-            Limit=limit,
+            Limit=self._slice,
             **start,
         )
-        items, last = answer["Items"], answer.get("LastEvaluatedKey")
-        if last is not None:
-            whole = [item for item in items if item["pk"] != last["pk"]]
-            if whole:
-                items, last = whole, whole[-1]
-        return dict(Counter(item["pk"]["S"] for item in items)), last
+        return answer["Items"], answer.get("LastEvaluatedKey")

@@ -43,11 +43,11 @@ class Sweeper:
         ledger = ExactLedger(client, fold["FACTS_TABLE"])
         self.folder = Folder(ledger.read, define, hours, now)
         rows = Rows(client, fold["ROLLUPS_TABLE"])
-        self.catcher = Catcher(client, fold["FACTS_TABLE"], define, hours, rows, self.folder, now)
+        self.catcher = Catcher(
+            client, fold["FACTS_TABLE"], define, hours, rows, self.folder, now, page
+        )
         self.marks = ViewTable(client, views["VIEWS_TABLE"])
         self.rung: list[Work] = []
-        slice_of = self.catcher.slice
-        self.catcher.slice = lambda position: slice_of(position, page)  # type: ignore[assignment, misc]
 
     def run(self, *, once: bool = False) -> Swept:
         def ring(work: Work) -> None:
@@ -78,6 +78,23 @@ def test_what_the_stream_lost_is_found_in_slices_of_any_size(stack: Stack, page:
     sweeper.rung.clear()
     assert sweeper.run().rung == 0
     assert sweeper.rung == []
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["one run", "many"])
+def test_one_fact_is_missed_in_a_bucket_of_many_pages(stack: Stack, once: bool) -> None:
+    chance, defined = random.Random(2), site(stack)
+    start = stack.clock.now() - HOUR
+    around = [each._replace(id=f"a{each.id}") for each in traffic(chance, 9, start, 8 * 60_000)]
+    facts = keep(stack, around + traffic(chance, 20, start, 1), defined)
+    stack.drain()
+    facts += keep(stack, [facts[-1]._replace(id="missed")], defined)
+    stack.stream_records()
+    sweeper, runs = Sweeper(stack, 3), 1
+    while not sweeper.run(once=once).complete:
+        runs += 1
+    assert runs < 20
+    stack.drain()
+    assert rows(stack) == expected_rows(facts, defined)
 
 
 def test_a_run_goes_on_where_the_last_one_stopped(stack: Stack) -> None:
