@@ -22,10 +22,11 @@ from tests.simulation.analytics.owner import insist
 from tests.simulation.world import World, physical
 from tests.support.cloud.dynamodb import Change, Item
 
-PATIENCE = 8_500
-"""Seconds for which it stands still, unless it is overtaken: until all hours are compacted."""
-STANDING = 2 * PATIENCE
-"""Seconds after which its machine ends it."""
+PATIENCE = 2_000
+"""Seconds for which it stands still, unless it is overtaken."""
+STANDING = 2_500
+"""Seconds after which its machine ends it. Whoever is frozen for twice as long still comes to its
+end before anybody looks whether all is compacted."""
 GLANCE = 100
 """Seconds between two looks at whether somebody was faster."""
 
