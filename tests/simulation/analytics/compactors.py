@@ -87,7 +87,11 @@ class Compactors:
         return [(site, int(hour)) for site, _, hour in split]
 
     def _insist(self, site: str, hour: int, wait: Wait | None) -> None:
-        insist(self._world, lambda runtime: self._compact(runtime, site, hour, wait), STANDING)
+        # To its end: it took the mark away.
+        while not insist(
+            self._world, lambda runtime: self._compact(runtime, site, hour, wait), STANDING
+        ):
+            pass
 
     def _compact(self, runtime: Runtime, site: str, hour: int, wait: Wait | None) -> None:
         client = runtime.client("dynamodb")

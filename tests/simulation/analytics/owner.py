@@ -202,12 +202,14 @@ class Caretaker:
         return Folder(ledger.read, self._define(runtime), self._hours(runtime), runtime.now)
 
 
-def insist(world: World, work: Callable[[Runtime], None], sitting: int = SITTING) -> None:
-    """Runs a tool, anew whenever it dies, at the latest after `sitting` seconds."""
+def insist(world: World, work: Callable[[Runtime], None], sitting: int = SITTING) -> bool:
+    """Runs a tool, anew whenever it dies, at the latest after `sitting` seconds; says whether it
+    came to its end before whoever runs it gave up."""
     for _ in range(TRIES):
         try:
             work(world.operator(sitting))
-            return
+            return True
         except (Crash, Conflict, Exception) as failure:
             world.note("operator", "", f"begins anew after {failure!r}")
             world.sleep(20)
+    return False
