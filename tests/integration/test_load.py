@@ -53,7 +53,7 @@ def store(client: Any, table: str, commits: list[Commit]) -> None:
         client.batch_write_item(RequestItems={table: puts})
 
 
-@pytest.mark.parametrize("commits", [10, 1_000, 20_000])
+@pytest.mark.parametrize("commits", [10, 1_000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_a_load_is_one_call_however_long_the_history(stack: Stack, commits: int) -> None:
     table = stack.functions["ShortenerRead"].env["EVENTS_TABLE"]
     store(stack.client("dynamodb"), table, life(commits))

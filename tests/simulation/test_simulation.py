@@ -42,7 +42,7 @@ def test_many_seeds_are_clean_and_reach_every_cell(world: str) -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_one_seed_is_one_history(seed: int, world: str) -> None:
     plan = Plan(seed, world=world)
     assert simulate(plan).history.lines() == simulate(plan).history.lines()
@@ -54,7 +54,7 @@ def test_one_seed_is_one_history_in_every_process() -> None:
         "from tests.simulation.chaos import Plan\n"
         "from tests.simulation.run import simulate\n"
         "from tests.simulation.worlds import WORLDS\n"
-        "plans = [Plan(seed, world=world) for seed in (0, 2) for world in WORLDS]\n"
+        "plans = [Plan(2, world=world) for world in WORLDS]\n"
         "print(*(simulate(plan).history.digest() for plan in plans))\n"
     )
     digests = {
@@ -71,7 +71,9 @@ def test_one_seed_is_one_history_in_every_process() -> None:
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [1, 3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 2, 4, 5))]
+)
 def test_the_short_cut_around_botocore_changes_nothing(seed: int) -> None:
     whole, short = simulate(Plan(seed, sdk=True)), simulate(Plan(seed))
     assert whole.history.lines() == short.history.lines()
