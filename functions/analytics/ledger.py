@@ -77,13 +77,16 @@ class ExactLedger:
         """Puts a pointer where facts of the sender's time belong; gives what stands there.
 
         That time may be yet to come, and have more lanes when the repeat comes. So there is a
-        second pointer in the lane that it was in before any growth, and that one counts.
+        second pointer in the lane that it was in before any growth, and that one counts. It says
+        what the first does: whoever put that may have died before the second.
         """
         content = {"to": {"N": str(fact.at)}}
         lanes, first = lanes_at(site.lanes, minute_of(sent_as)), site.lanes[0][1]
         standing = self._put(fact, sent_as, content, site, lanes)
         if lane_of(fact.id, first) == lane_of(fact.id, lanes) or "f" in (standing or {}):
             return standing
+        if standing is not None:
+            content = {"to": standing["to"]}
         return self._put(fact, sent_as, content, site, first) or standing
 
     def _put(

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from tests.simulation.analytics.compactors import Compactors
 from tests.simulation.analytics.owner import Caretaker, Owner
+from tests.simulation.analytics.rollers import LateRoller
 from tests.simulation.analytics.senders import Shortener, senders
 from tests.simulation.analytics.truth import DAY_MS, HOUR_MS, Truth
 from tests.simulation.chaos import Plan
@@ -89,6 +90,8 @@ class Counting(Course):
         self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
         world.chaos.calm = False
         self._background("eager compactor", self._compactors.at_once)
+        self._background("late roller", LateRoller(world).run)
+        begun = world.now
         self._wave("")
         if self._chance.random() < 0.3:
             # Until lanes that were grown are in use, while containers stay.
@@ -96,7 +99,8 @@ class Counting(Course):
             self._wave("then")
         if self._chance.random() < 0.3:
             self._finish("days go by", self._let_days_pass)
-            self._wave("late")
+            # Into hours whose segments are gone: others, or those in which there was something.
+            self._wave("late", self._chance.choice((3 * DAY_MS, world.now - begun)))
         world.chaos.calm = True
         world.note("calm", "nothing fails from here on", "")
         self._finish("quiet", lambda: None)
@@ -104,10 +108,11 @@ class Counting(Course):
         self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
         self._truth.settled()
 
-    def _wave(self, wave: str) -> None:
+    def _wave(self, wave: str, age: int = 0) -> None:
+        """Senders send, some of it so many milliseconds older than it would be."""
         world = self._world
         for sender in senders(world, self._truth, self._owner, wave):
-            sender.age = 3 * DAY_MS if wave == "late" else 0
+            sender.age = age
             self._start(sender.name, sender.run)
         if not wave:
             shortener = Shortener(world, self._truth, self._chance.choice((0, 2, 6)))
