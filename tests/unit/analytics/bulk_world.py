@@ -16,7 +16,7 @@ from functions.analytics.objects import Objects
 from functions.analytics.rolling import Roller
 from functions.analytics.rows import Rows, _read_row
 from tests.support.clock import FakeClock
-from tests.support.cloud.dynamodb import DynamoDB
+from tests.support.cloud.dynamodb import PAGE, DynamoDB
 from tests.support.cloud.replacing_moto import Service
 from tests.support.cloud.s3 import S3
 from tests.support.cloud.sdk import fast_client
@@ -34,15 +34,17 @@ class Crash(BaseException):
 
 
 class World:
-    """One site's bulk ledger. `crash_at` is how many calls a container has left, if it dies."""
+    """One site's bulk ledger. `crash_at` is how many calls a container has left, if it dies; a
+    query's answer has at most `page` bytes."""
 
-    def __init__(self, site: Definition = SITE) -> None:
+    def __init__(self, site: Definition = SITE, page: int = PAGE) -> None:
         self.site = site
         self.clock = FakeClock()
         self.crash_at: int | None = None
+        self._interruption: tuple[int, Callable[[], object]] | None = None
         self.calls: list[tuple[str, str]] = []
         self.s3 = S3()
-        self.dynamodb = DynamoDB(self.clock.now)
+        self.dynamodb = DynamoDB(self.clock.now, page=page)
         self.sqs = SQS(self.clock.seconds)
         self._services: dict[str, Service] = {
             "dynamodb": self.dynamodb,
@@ -86,12 +88,20 @@ class World:
 
     def _send(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         pause()
+        self._interrupt()
         if self.crash_at is not None:
             if self.crash_at == 0:
                 raise Crash
             self.crash_at -= 1
         self.calls.append((service, operation))
         return self._services[service].call(operation, params)
+
+    def _interrupt(self) -> None:
+        if self._interruption is not None:
+            left, other = self._interruption
+            self._interruption = (left - 1, other) if left else None
+            if not left:
+                other()
 
     # ---- What happens -------------------------------------------------------------------------
 
@@ -109,6 +119,10 @@ class World:
         finally:
             self.crash_at = None
         return False
+
+    def interrupted(self, calls: int, other: Callable[[], object]) -> None:
+        """After so many calls from now on, somebody else does something meanwhile."""
+        self._interruption = calls, other
 
     def settle(self) -> None:
         """Compacts whatever is marked, and rolls up what is dirty, until nothing is left."""

@@ -18,6 +18,7 @@ from functions.analytics.facts import Fact, decode, hour_of, minute_of
 from functions.analytics.hours import Compacted, Dirty
 from functions.analytics.segments import fold, merge
 from functions.analytics.sketches import sketch
+from tests.support.cloud.dynamodb import PAGE
 from tests.support.interleave import Actor, seeded
 from tests.unit.analytics.bulk_world import BUCKET, Cells, World, expected
 from tests.unit.analytics.reference import SITE, reference, traffic
@@ -200,9 +201,9 @@ def test_a_value_that_only_a_forged_fact_had_is_counted_no_more() -> None:
 # ---- Compaction ---------------------------------------------------------------------------------
 
 
-def loaded(number: int = 40) -> tuple[World, list[Fact], int]:
+def loaded(number: int = 40, page: int = PAGE) -> tuple[World, list[Fact], int]:
     """One hour of which some facts came twice; its facts and the hour."""
-    world, facts = World(), traffic(random.Random(8), number, START, HOUR_MS)
+    world, facts = World(page=page), traffic(random.Random(8), number, START, HOUR_MS)
     world.keep(facts[: number * 2 // 3])
     world.keep(facts[number // 3 :])
     world.roll()
@@ -266,6 +267,26 @@ def test_a_batch_whose_segments_come_after_it_was_merged_counts_for_nothing() ->
     assert world.cells() == expected([*facts, *late])
     world.settle()
     assert world.cells() == expected([*facts, *late])
+
+
+def test_an_hour_that_is_compacted_between_two_pages_is_whole_or_of_no_version() -> None:
+    torn, compacted, pages = 0, False, 0
+    while pages == 0 or compacted:
+        world, facts, hour = loaded(page=3000)
+        both = world.hours.read(SITE.id, hour).seen
+        compacted = False
+
+        def compact(world: World = world, hour: int = hour) -> None:
+            nonlocal compacted
+            compacted = world.compaction.compact(SITE.id, hour)
+
+        world.interrupted(pages, compact)
+        read = world.hours.read(SITE.id, hour)
+        torn += not read.version
+        assert not read.version or read.seen in (both, len(facts)), pages
+        pages += 1
+    assert pages > 3
+    assert torn
 
 
 def test_late_facts_make_another_revision_and_leave_what_was_exact() -> None:
