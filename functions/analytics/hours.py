@@ -215,27 +215,28 @@ class Hours:
         self, site: str, hour: int, *, since: int | None = None, consistent: bool = True
     ) -> Hour:
         """One query: an hour, or what of it is from the minute `since` on."""
-        items = list(self._items(site, hour, since, consistent))
-        pieces = {item["sk"]["S"]: item["b"]["B"] for item in items if "b" in item}
-        notes = {item["sk"]["S"]: item for item in items if _is_note(item["sk"]["S"])}
-        compacted = _compacted(notes.get(_COMPACTED))
+        items = {item["sk"]["S"]: item for item in self._items(site, hour, since, consistent)}
+        compacted = _compacted(items.get(_COMPACTED))
         found: defaultdict[int, list[Segment]] = defaultdict(list)
         revisions: defaultdict[int, int] = defaultdict(int)
         buckets: dict[Bucket, int] = {}
-        segments = {_bucket(item["sk"]["S"]): item for item in items if "seen" in item}
-        for bucket, item in segments.items():
-            if compacted.counts(bucket[1]):
-                segment = _whole(item, bucket, pieces)
-                found[bucket[0]].append(segment)
-                revisions[bucket[0]] += int(item["revision"]["N"])
-                buckets[bucket] = segment.seen
+        for bucket, content in _counting(items).items():
+            segment = decode(content)
+            found[bucket[0]].append(segment)
+            revisions[bucket[0]] += int(items[_place(bucket)]["revision"]["N"])
+            buckets[bucket] = segment.seen
         minutes = {minute: merge(segments) for minute, segments in found.items()}
         seen = sum(segment.seen for segment in minutes.values())
-        epoch = int(notes[_EPOCH]["n"]["N"]) if _EPOCH in notes else 0
+        epoch = int(items[_EPOCH]["n"]["N"]) if _EPOCH in items else 0
         version = (epoch << EPOCH_BITS) + (compacted.revision << REVISION_BITS) + seen
         # Read while it was being compacted, or old: there will be another reason to read it.
-        whole = since is not None or compacted.is_whole(lane for _, lane in segments)
+        whole = since is not None or compacted.is_whole(_lane(sk) for sk in _segments(items))
         return Hour(version if whole else 0, minutes, revisions, buckets)
+
+    def encoded(self, site: str, hour: int, since: int) -> dict[Bucket, bytes]:
+        """One query, eventually consistent: the segments of an hour that count, from the minute
+        `since` on, as they are kept."""
+        return _counting({item["sk"]["S"]: item for item in self._items(site, hour, since, False)})
 
     def _items(
         self, site: str, hour: int, since: int | None, consistent: bool
@@ -461,7 +462,20 @@ def _compacted(item: Mapping[str, Any] | None) -> Compacted:
     )
 
 
-def _whole(item: Mapping[str, Any], bucket: Bucket, pieces: Mapping[str, bytes]) -> Segment:
-    seen, more = int(item["seen"]["N"]), int(item["more"]["N"])
-    names = (_piece(bucket, seen, number) for number in range(more))
-    return decode(b"".join([item["b"]["B"], *(pieces[name] for name in names)]))
+def _segments(items: Iterable[str]) -> list[str]:
+    """Those of the places at which a segment stands, or its first piece."""
+    return [sk for sk in items if not _is_note(sk) and sk.count("#") == 1]
+
+
+def _counting(items: Mapping[str, Mapping[str, Any]]) -> dict[Bucket, bytes]:
+    """Of the items by place: the segments that count, each of all its pieces."""
+    compacted = _compacted(items.get(_COMPACTED))
+    buckets = map(_bucket, _segments(items))
+    return {bucket: _whole(items, bucket) for bucket in buckets if compacted.counts(bucket[1])}
+
+
+def _whole(items: Mapping[str, Mapping[str, Any]], bucket: Bucket) -> bytes:
+    first = items[_place(bucket)]
+    seen, more = int(first["seen"]["N"]), int(first["more"]["N"])
+    rest = (items[_piece(bucket, seen, number)]["b"]["B"] for number in range(more))
+    return b"".join([first["b"]["B"], *rest])

@@ -19,6 +19,7 @@ PAGEVIEW = "pageview"
 ALL = "all"
 TOTAL = (ALL, "")
 """Rollup and value that every fact of a person counts in."""
+PAGE = "page"
 MACHINE = "machine"
 GOAL = "goal"
 BETWEEN = "\t"
@@ -91,12 +92,26 @@ def frequent(tallies: Tallies, seen: int) -> Tallies:
     }
 
 
-def total(segment: Segment) -> Tally:
-    """What is counted of everybody, without the rest."""
-    found = Tally()
+def visited(segment: Segment) -> Tallies:
+    """Of everything that is counted of a segment, the total and all of its pages."""
+    found: defaultdict[Value, Tally] = defaultdict(Tally)
+    found[TOTAL] = Tally()
     for shape, visitors in segment.counts.items():
-        if not shape.machine:
-            found.add(shape, visitors)
+        if shape.machine:
+            continue
+        found[TOTAL].add(shape, visitors)
+        if shape.page:
+            found[PAGE, shape.page].add(shape, visitors)
+    return found
+
+
+def together(tallies: Iterable[Tally]) -> Tally:
+    """What is counted of different facts, put together."""
+    found = Tally()
+    for each in tallies:
+        found.events += each.events
+        found.pageviews += each.pageviews
+        found.visitors |= each.visitors
     return found
 
 

@@ -11,7 +11,7 @@ from functions.analytics.decider import Site
 from functions.analytics.definitions import Definitions
 from functions.analytics.hours import Hours
 from functions.analytics.linkstats import link_stats
-from functions.analytics.live import live
+from functions.analytics.live import Live
 from functions.analytics.owning import owned
 from functions.analytics.questions import LinkStatsQuery, asked
 from functions.analytics.routing import stream_of
@@ -52,8 +52,9 @@ class Queries:
         self._definitions = Definitions(store, runtime.now)
         self._rows = Rows(client, config.rollups_table, backoff)
         # Nothing is sent from here.
-        self._hours = Hours(client, config.rollups_table, None, "", backoff)
-        self._stats = Stats(self._rows, self._hours, runtime.now)
+        hours = Hours(client, config.rollups_table, None, "", backoff)
+        self._live = Live(hours)
+        self._stats = Stats(self._rows, hours, runtime.now)
 
     def stats(self, request: Request) -> Answer:
         """GET /v1/stats/{site}"""
@@ -63,7 +64,7 @@ class Queries:
     def live(self, request: Request) -> Answer:
         """GET /v1/stats/{site}/live"""
         parse_query(NoQuery, request.query)
-        return Answer(200, live(self._hours, self._mine(request), self._now()))
+        return Answer(200, self._live.answer(self._mine(request), self._now()))
 
     def link(self, request: Request) -> Answer:
         """GET /v1/links/{code}/stats"""
