@@ -291,6 +291,53 @@ def update_sets_once_and_adds(backend: Backend) -> None:
 
 
 @behaviour("Conditions")
+def update_returns_what_it_changed(backend: Backend) -> None:
+    """ReturnValues=UPDATED_NEW gives the attributes that an update set, as they are after it."""
+    table = make_table(backend)
+    for sum in ("100", "200"):
+        answer = backend.dynamodb.update_item(
+            TableName=table,
+            Key=key(1),
+            UpdateExpression="SET a = :a, gone = :a ADD n :block REMOVE spare",
+            ExpressionAttributeValues={":a": {"S": sum}, ":block": {"N": "100"}},
+            ReturnValues="UPDATED_NEW",
+        )
+        new = {"a": {"S": sum}, "gone": {"S": sum}, "n": {"N": sum}}
+        assert answer["Attributes"] == new
+
+
+@behaviour("Conditions")
+def update_copies_what_stood_there(backend: Backend) -> None:
+    """SET of one attribute to another takes that as it was before the update."""
+    table = make_table(backend)
+    backend.dynamodb.put_item(TableName=table, Item={**item(1), "n": {"N": "7"}})
+    backend.dynamodb.update_item(
+        TableName=table,
+        Key=key(1),
+        UpdateExpression="SET older = n, n = :n",
+        ExpressionAttributeValues={":n": {"N": "1"}},
+    )
+    found = backend.dynamodb.get_item(TableName=table, Key=key(1), ConsistentRead=True)["Item"]
+    assert (found["older"], found["n"]) == ({"N": "7"}, {"N": "1"})
+
+
+@behaviour("Conditions")
+def update_returns_what_stood_there(backend: Backend) -> None:
+    """ReturnValues=ALL_OLD gives the whole item as it was before, and nothing where none was."""
+    table = make_table(backend)
+    update = {
+        "TableName": table,
+        "Key": key(1),
+        "UpdateExpression": "SET a = :a",
+        "ReturnValues": "ALL_OLD",
+    }
+    first = backend.dynamodb.update_item(**update, ExpressionAttributeValues={":a": {"S": "1"}})
+    assert "Attributes" not in first
+    second = backend.dynamodb.update_item(**update, ExpressionAttributeValues={":a": {"S": "2"}})
+    assert second["Attributes"] == {**key(1), "a": {"S": "1"}}
+
+
+@behaviour("Conditions")
 def placeholders_must_be_used(backend: Backend) -> None:
     """A value that no expression uses is a ValidationException."""
     refused(
@@ -447,6 +494,39 @@ def transactions_check_without_writing(backend: Backend) -> None:
     backend.dynamodb.put_item(TableName=table, Item=item(1))
     backend.dynamodb.transact_write_items(TransactItems=members)
     assert places(backend.dynamodb.query(**in_stream(table, ConsistentRead=True))) == [1, 2]
+
+
+@behaviour("Transactions")
+def transactions_update_under_a_condition(backend: Backend) -> None:
+    """An Update in a transaction has a condition of its own; refused, it shows the item that stands
+    there, and no other member is carried out."""
+    table = make_table(backend)
+    backend.dynamodb.put_item(TableName=table, Item={**item(2), "n": {"N": "5"}})
+
+    def members(most: int) -> list[dict[str, Any]]:
+        update = {
+            "TableName": table,
+            "UpdateExpression": "ADD n :one",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        absent = {"ConditionExpression": "attribute_not_exists(n) OR n < :most"}
+        values = {":one": {"N": "1"}, ":most": {"N": str(most)}}
+        return [
+            {"Update": {**update, **absent, "Key": key(p), "ExpressionAttributeValues": values}}
+            for p in (1, 2)
+        ]
+
+    answer = refused(
+        "TransactionCanceledException",
+        backend.dynamodb.transact_write_items,
+        TransactItems=members(5),
+    )
+    reasons = answer["CancellationReasons"]
+    assert [each["Code"] for each in reasons] == ["None", "ConditionalCheckFailed"]
+    assert reasons[1]["Item"] == {**item(2), "n": {"N": "5"}}
+    backend.dynamodb.transact_write_items(TransactItems=members(6))
+    found = backend.dynamodb.query(**in_stream(table, ConsistentRead=True))["Items"]
+    assert [each["n"]["N"] for each in found] == ["1", "6"]
 
 
 @behaviour("Transactions")
@@ -994,6 +1074,7 @@ DEVIATIONS: dict[tuple[str, str], str] = {
     ("ministack", "delays-up-to-900-seconds"): "takes 901",
     ("ministack", "deletions-of-up-to-1000"): "takes 1,001",
     ("moto", "deletions-of-up-to-1000"): "takes 1,001",
+    ("moto", "update-returns-what-it-changed"): "gives what differs",
     ("moto", "placeholders-must-be-used"): "takes it",
     ("moto", "placeholders-must-be-defined"): "raises KeyError",
     ("moto", "index-keys-have-their-type"): "takes it",

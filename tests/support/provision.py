@@ -9,7 +9,7 @@ from typing import Any
 from moto.sqs.models import sqs_backends
 
 from tests.support.deployment import Subscription, subscriptions_of
-from tests.support.table_stream import TableStream
+from tests.support.table_stream import TableStream, Writes
 from tests.support.template import ACCOUNT, ARNS, REGION, Template
 from tests.support.wire import bare_client
 
@@ -110,9 +110,9 @@ def make_tables(template: Template) -> Iterator[Named]:
         yield template.physical(name), name
 
 
-def streams_of(template: Template) -> Iterator[TableStream]:
+def streams_of(template: Template, writes: Writes) -> Iterator[TableStream]:
     """The streams of a template's tables, once those are made."""
     client = bare_client("dynamodbstreams")
     for (name, attribute), arn in template.made.items():
         if attribute == "StreamArn":
-            yield TableStream(client, template.physical(name), arn)
+            yield TableStream(client, template.physical(name), arn, writes)

@@ -48,7 +48,7 @@ from tests.support.provision import (
     subscribe,
     subscribe_queues,
 )
-from tests.support.table_stream import Record
+from tests.support.table_stream import Record, Writes
 from tests.support.template import Template
 from tests.support.wire import Wire, bare_client
 
@@ -98,10 +98,12 @@ class Stack:
             template for path in templates for template in Template(path, parameters or {}).family()
         ]
         self._mock = mock_aws()
+        self._writes = Writes()
         self._patches = ExitStack()
 
     def __enter__(self) -> Self:
         self._patches.enter_context(self._mock)
+        self._patches.enter_context(self._writes.counting())
         # moto's queues and streams, and the SDK's waits between its tries, on our clock.
         for target, replacement in {
             "moto.sqs.models.unix_time": lambda *_: self.clock.seconds(),
@@ -138,7 +140,9 @@ class Stack:
         }
         for template in self._templates:
             subscribe_queues(template)
-        self._streams = [stream for each in self._templates for stream in streams_of(each)]
+        self._streams = [
+            stream for each in self._templates for stream in streams_of(each, self._writes)
+        ]
         self.functions = {
             function.name: function for each in self._templates for function in functions_of(each)
         }

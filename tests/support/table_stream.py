@@ -9,25 +9,70 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
+
+from moto.core.botocore_stubber import BotocoreStubber
 
 Record = dict[str, Any]
+
+_SERVICE = "DynamoDB_20120810."
+
+
+class Writes:
+    """How often each table was written to, so that nobody looks for records in vain."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Meanwhile every request to moto is looked at, whoever makes it."""
+        answer = BotocoreStubber.process_request
+
+        def process_request(stubber: BotocoreStubber, request: Any) -> Any:
+            target = request.headers.get("X-Amz-Target", b"").decode()
+            if target.startswith(_SERVICE):
+                self.of.update(_written(target.removeprefix(_SERVICE), json.loads(request.body)))
+            return answer(stubber, request)
+
+        with patch.object(BotocoreStubber, "process_request", process_request):
+            yield
+
+
+def _written(operation: str, request: Mapping[str, Any]) -> set[str]:
+    match operation:
+        case "PutItem" | "UpdateItem" | "DeleteItem":
+            return {request["TableName"]}
+        case "BatchWriteItem":
+            return set(request["RequestItems"])
+        case "TransactWriteItems":
+            members = (member for each in request["TransactItems"] for member in each.values())
+            return {member["TableName"] for member in members}
+    return set()
 
 
 class TableStream:
     """Reads one table's stream from its beginning, by a dynamodbstreams client."""
 
-    def __init__(self, client: Any, table: str, arn: str) -> None:
+    def __init__(self, client: Any, table: str, arn: str, writes: Writes) -> None:
         self.table = table
         self._client = client
         self._arn = arn
+        self._writes = writes
+        self._seen = 0
         self._position: str | None = None
         self._images: dict[str, Any] = {}
 
     def take(self) -> list[Record]:
         """The records since the last look, in the order of the writes."""
+        if self._seen == self._writes.of[self.table]:
+            return []
+        self._seen = self._writes.of[self.table]
         taken: list[Record] = []
         for raw in self._raw():
             record = _wired(raw)

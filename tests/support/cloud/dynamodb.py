@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.support.cloud.errors import NotEmulated, Refused, invalid, only
-from tests.support.cloud.expressions import Placeholders, attributes, holds, scalar, updated
+from tests.support.cloud.expressions import (
+    Placeholders,
+    assigned,
+    attributes,
+    holds,
+    scalar,
+    updated,
+)
 from tests.support.item_size import item_size
 
 Item = dict[str, dict[str, Any]]
@@ -250,7 +257,7 @@ class DynamoDB:
         return {}
 
     def _update(self, params: Params) -> Params:
-        only(params, "Key", "UpdateExpression", *_CONDITIONAL)
+        only(params, "Key", "UpdateExpression", "ReturnValues", *_CONDITIONAL)
         table, expression = self.table(params["TableName"]), params["UpdateExpression"]
         key, placeholders = self._key(table, params["Key"]), Placeholders.of(params)
         old = table.current(key)
@@ -258,7 +265,16 @@ class DynamoDB:
         item = updated(expression, old or params["Key"], placeholders)
         self._check_item(table, item)
         self._write(table, key, item)
-        return {}
+        match params.get("ReturnValues", "NONE"):
+            case "NONE":
+                return {}
+            case "ALL_OLD":
+                return {"Attributes": dict(old)} if old else {}
+            case "UPDATED_NEW":
+                changed = assigned(expression, placeholders)
+                return {"Attributes": {name: item[name] for name in changed if name in item}}
+            case other:
+                raise NotEmulated(f"ReturnValues={other}")
 
     def _check_condition(self, params: Params, old: Item, update: str | None = None) -> None:
         condition, placeholders = params.get("ConditionExpression"), Placeholders.of(params)
@@ -332,6 +348,16 @@ class DynamoDB:
             case "Delete":
                 only(member, "Key", *_CONDITIONAL)
                 return table, self._key(table, member["Key"]), {}
+            case "Update":
+                only(member, "Key", "UpdateExpression", *_CONDITIONAL)
+                key = self._key(table, member["Key"])
+                # What is refused is looked at before it is written.
+                old, placeholders = table.current(key), Placeholders.of(member)
+                if not holds(member.get("ConditionExpression"), old, placeholders):
+                    return table, key, None
+                item = updated(member["UpdateExpression"], old or member["Key"], placeholders)
+                self._check_item(table, item)
+                return table, key, item
             case "ConditionCheck":
                 only(member, "Key", *_CONDITIONAL)
                 return table, self._key(table, member["Key"]), None
@@ -339,7 +365,7 @@ class DynamoDB:
 
     def _reason(self, member: Params, old: Item) -> Params:
         try:
-            self._check_condition(member, old)
+            self._check_condition(member, old, member.get("UpdateExpression"))
         except Refused as refusal:
             if refusal.code != "ConditionalCheckFailedException":
                 raise

@@ -76,27 +76,55 @@ def attributes(expression: str, placeholders: Placeholders) -> list[str]:
 
 
 def updated(expression: str, item: Item, placeholders: Placeholders) -> dict[str, Any]:
-    """An item after an update of SET (values, if_not_exists, and either plus a number) and ADD
-    (numbers) clauses."""
+    """An item after an update of SET (values, other attributes, if_not_exists, and a value plus a
+    number), ADD (numbers) and REMOVE clauses."""
     result = dict(item)
-    clauses = re.split(r"\b(SET|ADD|REMOVE)\s+", expression.strip())[1:]
-    for clause, assignments in zip(clauses[::2], clauses[1::2], strict=True):
-        for assignment in re.split(r",\s*(?![^(]*\))", assignments.strip()):
-            _assign(clause, assignment.strip(), item, result, placeholders)
+    for clause, match in _assignments(expression):
+        _assign(clause, match, item, result, placeholders)
     return result
 
 
-def _assign(
-    clause: str, assignment: str, old: Item, result: dict[str, Any], placeholders: Placeholders
-) -> None:
+def assigned(expression: str, placeholders: Placeholders) -> list[str]:
+    """The attribute names that an update is of."""
+    names = [match["name"] for _, match in _assignments(expression)]
+    return [placeholders.names.get(name, name) for name in names]
+
+
+@lru_cache(maxsize=1024)
+def _assignments(expression: str) -> list[tuple[str, re.Match[str]]]:
+    clauses = re.split(r"\b(SET|ADD|REMOVE)\s+", expression.strip())[1:]
+    return [
+        (clause, _assignment(clause, assignment.strip()))
+        for clause, assignments in zip(clauses[::2], clauses[1::2], strict=True)
+        for assignment in re.split(r",\s*(?![^(]*\))", assignments.strip())
+    ]
+
+
+def _assignment(clause: str, assignment: str) -> re.Match[str]:
     match = _ASSIGNMENTS[clause].fullmatch(assignment)
     if match is None:
         raise NotEmulated(f"{clause} {assignment!r}")
+    return match
+
+
+def _assign(
+    clause: str,
+    match: re.Match[str],
+    old: Item,
+    result: dict[str, Any],
+    placeholders: Placeholders,
+) -> None:
     name = placeholders.names.get(match["name"], match["name"])
     if clause == "REMOVE":
         result.pop(name, None)
         return
     named = match.groupdict()
+    if other := named.get("other"):
+        source = placeholders.names.get(other, other)
+        if source not in old:
+            raise invalid(f"the item has no attribute {source}")
+        result[name] = dict(old[source])
+        return
     value = placeholders.values[named["value"] or named["plain"]]
     if clause == "ADD":
         number = Decimal(old.get(name, {"N": "0"})["N"]) + Decimal(value["N"])
@@ -112,7 +140,7 @@ def _assign(
 _ASSIGNMENTS = {
     "SET": re.compile(
         r"(?P<name>#?\w+) = (?:if_not_exists\((?P<unless>#?\w+), (?P<value>:\w+)\)"
-        r"|(?P<plain>:\w+))(?: \+ (?P<more>:\w+))?"
+        r"|(?P<plain>:\w+)|(?P<other>#?\w+))(?: \+ (?P<more>:\w+))?"
     ),
     "ADD": re.compile(r"(?P<name>#?\w+) (?P<value>:\w+)"),
     "REMOVE": re.compile(r"(?P<name>#?\w+)"),

@@ -1,5 +1,5 @@
-"""The stack that this capability's tests get: on the faster of the two clouds, which conformance
-tests hold to what AWS documents."""
+"""The stack that integration tests get: on the faster of the two clouds, which conformance tests
+hold to what AWS documents."""
 
 from __future__ import annotations
 
