@@ -16,7 +16,10 @@ class Claims:
 
     tenant: str = "default"
     tier: str = "free"
-    scopes: str = "shortener:read shortener:write analytics:read analytics:write"
+    scopes: str = (
+        "shortener:read shortener:write analytics:read analytics:write"
+        " ratelimiter:read ratelimiter:write"
+    )
 
 
 DEFAULT = Claims()

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.analytics.costs import sites
 from tests.integration.analytics.event_costs import events
 from tests.integration.costs import Priced, page
+from tests.integration.ratelimiter.costs import ratelimiter
 from tests.integration.shortener.costs import shortener
 from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.handlers import ROOT
@@ -23,6 +24,7 @@ PAGE = ROOT / "docs" / "costs.md"
 CAPABILITIES: dict[str, Sequence[Callable[[Stack], list[Priced]]]] = {
     "shortener": [shortener],
     "analytics": [sites, events],
+    "ratelimiter": [ratelimiter],
 }
 """What measures each capability, every one in a stack of its own."""
 
@@ -88,6 +90,12 @@ def test_costs_are_as_published(
         ("keep 1 event", "1 PutItem", 0, 1),
         ("30 days by hour of one page", "1 Query", 2, 0),
         ("top 20 of 500 pages of a day", "2 Query", 1, 0),
+        ("check", "1 UpdateItem", 0, 1),
+        ("check of two limits of one identity", "1 UpdateItem", 0, 1),
+        ("check of two identities", "1 TransactWriteItems", 0, 4),
+        ("check, known to be denied", "", 0, 0),
+        ("check, denied again", "1 GetItem", 1, 0),
+        ("check that no rule fits", "", 0, 0),
     ],
 )
 def test_costs_are_the_fewest_calls_there_are(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.integration.analytics.driving import drive as drive_analytics
+from tests.integration.ratelimiter.driving import drive as drive_ratelimiter
 from tests.integration.shortener.driving import drive as drive_shortener
 from tests.support.access import Access, granted
 from tests.support.cloud.replacing_moto import dynamodb_in_memory
@@ -23,7 +24,7 @@ def seen() -> Mapping[str, set[Access]]:
     """What each function did in a run through everything, faults included: each capability's in a
     stack of its own."""
     found: dict[str, set[Access]] = {name: set() for name in FUNCTIONS}
-    for run in (drive_shortener, drive_analytics):
+    for run in (drive_shortener, drive_analytics, drive_ratelimiter):
         with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
             run(stack)
             for name in FUNCTIONS:

@@ -121,6 +121,14 @@ CASES = {
         # Dashboard
         "page.snippet": Case(200),
     },
+    "ratelimiter": {
+        "rules.publish": Case(200),
+        "rules.activate": Case(200, ("rules.publish",)),
+        "rules.read": Case(200),
+        "rules.invalid": Case(422),
+        "check.login": Case(200, ("rules.publish", "rules.activate")),
+        "check.nobody": Case(422),
+    },
 }
 PROJECTED = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}
 """The version of the sampled resource's row after a sample that keeps its view."""

@@ -55,7 +55,10 @@ from tests.support.wire import Wire, bare_client
 CLAIMS = {
     "custom:tenant": "default",
     "custom:tier": "free",
-    "custom:scopes": "shortener:read shortener:write analytics:read analytics:write",
+    "custom:scopes": (
+        "shortener:read shortener:write analytics:read analytics:write"
+        " ratelimiter:read ratelimiter:write"
+    ),
 }
 """What a token carries besides its subject, unless a test says otherwise."""
 

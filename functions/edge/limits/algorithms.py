@@ -1,0 +1,370 @@
+"""What a limit allows: five algorithms, each as a decision and as the update that carries it out.
+
+A decision is a function of a bucket's state, the time and the cost. A bucket stands in a table
+whose updates cannot compare what they compute, so an algorithm says of the state that it knows
+which of its branches applies, and gives an update that the table refuses where another does.
+Whoever is refused learns the state, and decides again. Pure; times are nanoseconds of the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+Name = Literal["token_bucket", "leaky_bucket", "fixed_window", "sliding_window", "sliding_log"]
+Item = Mapping[str, Mapping[str, Any]]
+
+SECOND = 1_000_000_000
+MAX_LOG = 100
+"""Entries of a sliding log: each costs ten bytes of an item that is written whole."""
+ENTRY = 10
+
+
+class Verdict(NamedTuple):
+    """What is decided. `remaining` is what could be taken right after; `wait` how long until as
+    much as was asked for could be, none where it is allowed; `reset` until nothing counts any more;
+    `delay` how long who is allowed has to hold back, in a queue alone."""
+
+    allowed: bool
+    remaining: int
+    wait: int
+    reset: int
+    delay: int = 0
+
+
+class Update(NamedTuple):
+    """A part of an UpdateItem: its condition, what it sets and what it adds, by placeholders."""
+
+    condition: str
+    sets: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()
+    values: Mapping[str, Mapping[str, Any]] = {}
+
+
+class Limit(NamedTuple):
+    """At most `amount` in any `window`; what a token bucket allows at once is its `burst`. `id` is
+    short and a name that no other limit of a bucket has."""
+
+    id: str
+    algorithm: Name
+    amount: int
+    window: int
+    burst: int
+
+    @property
+    def at_once(self) -> int:
+        """The most that can be taken at one time, ever."""
+        return self.burst if self.algorithm in ("token_bucket", "leaky_bucket") else self.amount
+
+
+class Algorithm(Protocol):
+    """One way to count. States are the algorithm's own, None where a bucket is new."""
+
+    def state(self, item: Item) -> Any:
+        """The state in a bucket's item."""
+
+    def decide(self, state: Any, now: int, cost: int) -> tuple[Verdict, Any]:
+        """What is decided, and the state after it: the same if it is refused."""
+
+    def update(self, state: Any, now: int, cost: int) -> Update:
+        """What takes the cost, where that is allowed in this state."""
+
+    def taken(self, state: Any, now: int, cost: int) -> Verdict:
+        """What is said to who took the cost, told from the state after that."""
+
+
+def algorithm(limit: Limit) -> Algorithm:
+    """How a limit counts."""
+    match limit.algorithm:
+        case "token_bucket":
+            return TokenBucket(limit)
+        case "leaky_bucket":
+            return TokenBucket(limit, queues=True)
+        case "fixed_window":
+            return FixedWindow(limit)
+        case "sliding_window":
+            return SlidingWindow(limit)
+        case "sliding_log":
+            return SlidingLog(limit)
+
+
+class TokenBucket:
+    """A bucket of `burst` tokens that fills evenly, `amount` in a window.
+
+    The generic cell rate algorithm (ITU-T I.371, annex A, the virtual scheduling form): all that is
+    kept is the theoretical arrival time, when the bucket will be full again. The interval of a
+    token is rounded up, so a bucket never fills faster than it says.
+
+    As a queue, tokens are places: who is allowed waits until those before are through.
+    """
+
+    def __init__(self, limit: Limit, queues: bool = False) -> None:
+        self._interval = -(-limit.window // limit.amount)
+        self._depth = limit.burst * self._interval
+        self._queues = queues
+        self._full = f"t_{limit.id}"
+
+    def state(self, item: Item) -> int | None:
+        """When the bucket will be full."""
+        return int(item[self._full]["N"]) if self._full in item else None
+
+    def decide(self, state: int | None, now: int, cost: int) -> tuple[Verdict, int | None]:
+        """See Algorithm."""
+        full = max(state or 0, now)
+        after = full + cost * self._interval
+        wait = after - now - self._depth
+        if wait > 0:
+            return Verdict(False, self._left(full, now), wait, full - now), state
+        return self.taken(after, now, cost), after
+
+    def update(self, state: int | None, now: int, cost: int) -> Update:
+        """See Algorithm. Full and not full are two branches: no update knows a maximum."""
+        taken = cost * self._interval
+        name = self._full
+        if state is None or state <= now:
+            return Update(
+                f"(attribute_not_exists({name}) OR {name} <= :{name}now)",
+                sets=(f"{name} = :{name}then",),
+                values={f":{name}now": _n(now), f":{name}then": _n(now + taken)},
+            )
+        return Update(
+            f"{name} BETWEEN :{name}low AND :{name}most",
+            adds=(f"{name} :{name}more",),
+            values={
+                f":{name}low": _n(now + 1),
+                f":{name}most": _n(now + self._depth - taken),
+                f":{name}more": _n(taken),
+            },
+        )
+
+    def taken(self, state: int | None, now: int, cost: int) -> Verdict:
+        """See Algorithm."""
+        full = state or now
+        delay = max(0, full - cost * self._interval - now) if self._queues else 0
+        return Verdict(True, self._left(full, now), 0, full - now, delay)
+
+    def _left(self, full: int, now: int) -> int:
+        return max(0, (now + self._depth - full) // self._interval)
+
+
+class Window(NamedTuple):
+    """What was taken in a window, counted from the epoch, and in the one before."""
+
+    number: int
+    taken: int
+    before: int = 0
+
+
+class FixedWindow:
+    """So much from one full window of the clock to the next: twice of it where two meet."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._amount, self._window = limit.amount, limit.window
+        self._number, self._taken = f"w_{limit.id}", f"n_{limit.id}"
+
+    def state(self, item: Item) -> Window | None:
+        """The newest window."""
+        if self._number not in item:
+            return None
+        return Window(int(item[self._number]["N"]), int(item[self._taken]["N"]))
+
+    def decide(self, state: Window | None, now: int, cost: int) -> tuple[Verdict, Window | None]:
+        """See Algorithm."""
+        here = self._here(state, now)
+        ends = (here.number + 1) * self._window - now
+        if here.taken + cost > self._amount:
+            return Verdict(False, max(0, self._amount - here.taken), ends, ends), state
+        after = here._replace(taken=here.taken + cost)
+        return self.taken(after, now, cost), after
+
+    def taken(self, state: Window | None, now: int, cost: int) -> Verdict:
+        """See Algorithm."""
+        here = self._here(state, now)
+        return Verdict(True, self._amount - here.taken, 0, (here.number + 1) * self._window - now)
+
+    def update(self, state: Window | None, now: int, cost: int) -> Update:
+        """See Algorithm."""
+        here, number, taken = self._here(state, now), self._number, self._taken
+        values = {f":{number}": _n(here.number), f":{taken}": _n(cost)}
+        if state is None or state.number < here.number:
+            return Update(
+                f"(attribute_not_exists({number}) OR {number} < :{number})",
+                sets=(f"{number} = :{number}", f"{taken} = :{taken}"),
+                values=values,
+            )
+        return Update(
+            f"({number} = :{number} AND {taken} <= :{taken}most)",
+            adds=(f"{taken} :{taken}",),
+            values={**values, f":{taken}most": _n(self._amount - cost)},
+        )
+
+    def _here(self, state: Window | None, now: int) -> Window:
+        # A clock that is behind counts in the window that others are in.
+        number = now // self._window
+        return state if state is not None and state.number >= number else Window(number, 0)
+
+
+class SlidingWindow:
+    """Two fixed windows, the older counted by the share of it that is less than a window ago.
+
+    That is right as far as it was taken evenly, and at most `amount` by that count.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        self._amount, self._window = limit.amount, limit.window
+        self._number, self._taken = f"w_{limit.id}", f"n_{limit.id}"
+        self._before = f"p_{limit.id}"
+
+    def state(self, item: Item) -> Window | None:
+        """The newest two windows."""
+        if self._number not in item:
+            return None
+        names = (self._number, self._taken, self._before)
+        return Window(*(int(item[name]["N"]) for name in names))
+
+    def decide(self, state: Window | None, now: int, cost: int) -> tuple[Verdict, Window | None]:
+        """See Algorithm."""
+        here = self._here(state, now)
+        room = self._room(here, now)
+        ends = (here.number + 1) * self._window - now
+        if cost > room:
+            reset = ends + (self._window if here.taken else 0)
+            return Verdict(False, max(0, room), self._wait(here, now, cost), reset), state
+        after = here._replace(taken=here.taken + cost)
+        return self.taken(after, now, cost), after
+
+    def taken(self, state: Window | None, now: int, cost: int) -> Verdict:
+        """See Algorithm."""
+        here = self._here(state, now)
+        reset = (here.number + 2) * self._window - now
+        return Verdict(True, max(0, self._room(here, now)), 0, reset)
+
+    def update(self, state: Window | None, now: int, cost: int) -> Update:
+        """See Algorithm."""
+        here = self._here(state, now)
+        number, taken, before = self._number, self._taken, self._before
+        values = {f":{number}": _n(here.number), f":{taken}": _n(cost)}
+        if state is not None and state.number == here.number:
+            most = self._room(here._replace(taken=0), now) - cost
+            return Update(
+                f"({number} = :{number} AND {before} = :{before} AND {taken} <= :{taken}most)",
+                adds=(f"{taken} :{taken}",),
+                values={**values, f":{before}": _n(here.before), f":{taken}most": _n(most)},
+            )
+        values[f":{number}old"] = _n(here.number - 1)
+        sets = (f"{number} = :{number}", f"{taken} = :{taken}")
+        if state is not None and state.number == here.number - 1:
+            most = (self._amount - cost) * self._window // self._overlap(here, now)
+            return Update(
+                f"({number} = :{number}old AND {taken} <= :{taken}most)",
+                sets=(*sets, f"{before} = {taken}"),
+                values={**values, f":{taken}most": _n(most)},
+            )
+        return Update(
+            f"(attribute_not_exists({number}) OR {number} < :{number}old)",
+            sets=(*sets, f"{before} = :{before}"),
+            values={**values, f":{before}": _n(0)},
+        )
+
+    def _here(self, state: Window | None, now: int) -> Window:
+        number = now // self._window
+        if state is None or state.number < number - 1:
+            return Window(number, 0)
+        return state if state.number >= number else Window(number, 0, state.taken)
+
+    def _overlap(self, here: Window, now: int) -> int:
+        """Of the window before, how long is less than a window ago."""
+        return min(self._window, (here.number + 1) * self._window - now)
+
+    def _room(self, here: Window, now: int) -> int:
+        older = -(-here.before * self._overlap(here, now) // self._window)
+        return self._amount - here.taken - older
+
+    def _wait(self, here: Window, now: int, cost: int) -> int:
+        ends = (here.number + 1) * self._window - now
+        if here.taken + cost <= self._amount:
+            # Until little enough of the window before is left.
+            spare = (self._amount - here.taken - cost) * self._window // here.before
+            return ends - spare
+        # Until little enough is left of this one, in the next.
+        spare = max(0, self._amount - cost) * self._window // here.taken
+        return ends + self._window - spare
+
+
+class Log(NamedTuple):
+    """When what was taken, oldest first, and how often that was written down."""
+
+    version: int
+    entries: tuple[tuple[int, int], ...]
+
+
+class SlidingLog:
+    """Every time that something was taken, so that what counts is exactly what is in the window."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._amount, self._window = limit.amount, limit.window
+        self._version, self._entries = f"v_{limit.id}", f"l_{limit.id}"
+
+    def state(self, item: Item) -> Log | None:
+        """What is written down."""
+        if self._version not in item:
+            return None
+        content = item[self._entries]["B"]
+        rows = (content[start : start + ENTRY] for start in range(0, len(content), ENTRY))
+        entries = ((int.from_bytes(row[:8]), int.from_bytes(row[8:])) for row in rows)
+        return Log(int(item[self._version]["N"]), tuple(entries))
+
+    def decide(self, state: Log | None, now: int, cost: int) -> tuple[Verdict, Log | None]:
+        """See Algorithm."""
+        log = state or Log(0, ())
+        counting = self._counting(log, now)
+        left = self._left(counting)
+        if cost > left:
+            wait = self._wait(counting, now, cost - left)
+            return Verdict(False, left, wait, self._reset(counting, now)), state
+        # A clock that is behind writes no entry before the last one.
+        at = max(now, counting[-1][0]) if counting else now
+        after = Log(log.version + 1, (*counting, (at, cost)))
+        return self.taken(after, now, cost), after
+
+    def taken(self, state: Log | None, now: int, cost: int) -> Verdict:
+        """See Algorithm."""
+        counting = self._counting(state or Log(0, ()), now)
+        return Verdict(True, self._left(counting), 0, self._reset(counting, now))
+
+    def update(self, state: Log | None, now: int, cost: int) -> Update:
+        """See Algorithm."""
+        _, after = self.decide(state, now, cost)
+        assert after is not None, "what is not allowed has no update"
+        version, entries = self._version, self._entries
+        content = b"".join(at.to_bytes(8) + taken.to_bytes(2) for at, taken in after.entries)
+        values: dict[str, dict[str, Any]] = {
+            f":{entries}": {"B": content},
+            f":{version}": _n(after.version),
+        }
+        condition = f"attribute_not_exists({version})"
+        if state is not None:
+            condition = f"{version} = :{version}old"
+            values[f":{version}old"] = _n(state.version)
+        sets = (f"{version} = :{version}", f"{entries} = :{entries}")
+        return Update(condition, sets=sets, values=values)
+
+    def _counting(self, log: Log, now: int) -> list[tuple[int, int]]:
+        return [entry for entry in log.entries if entry[0] > now - self._window]
+
+    def _left(self, counting: list[tuple[int, int]]) -> int:
+        return max(0, self._amount - sum(taken for _, taken in counting))
+
+    def _reset(self, counting: list[tuple[int, int]], now: int) -> int:
+        return counting[-1][0] + self._window - now if counting else 0
+
+    def _wait(self, counting: list[tuple[int, int]], now: int, lacking: int) -> int:
+        for at, taken in counting:
+            lacking -= taken
+            if lacking <= 0:
+                return at + self._window - now
+        return self._window
+
+
+def _n(number: int) -> dict[str, str]:
+    return {"N": str(number)}

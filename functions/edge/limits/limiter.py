@@ -1,0 +1,81 @@
+"""Whether a request may go on: all limits that it comes under, taken at once or not at all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.edge.limits.algorithms import Verdict
+from functions.edge.limits.buckets import Buckets, Busy, Group, Taking
+from functions.edge.limits.rules import Asked, Rule, bucket, fitting
+
+MILLI = 1_000_000
+SPARE_S = 60
+"""Seconds that a bucket stays after all its limits have forgotten: clocks differ."""
+
+
+class Decision(NamedTuple):
+    """What one rule says; None where nobody could be asked."""
+
+    rule: Rule
+    verdict: Verdict | None
+
+    @property
+    def allows(self) -> bool:
+        """Whether the request may go on, as far as this rule is concerned."""
+        if self.rule.shadow:
+            return True
+        return not self.rule.closed if self.verdict is None else self.verdict.allowed
+
+
+class Limiter:
+    """The limits of one set of rules after the other, on one table of buckets."""
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+
+    def check(self, scope: str, rules: Sequence[Rule], asked: Asked, now: int) -> list[Decision]:
+        """What each rule that fits says, in the order of the rules; `now` is epoch ms.
+
+        A cost above what a limit ever allows at once is refused by it for good: without a wait.
+        """
+        fit = fitting(rules, asked)
+        impossible = {
+            rule: Verdict(False, rule.counted.at_once, 0, 0)
+            for rule, _ in fit
+            if asked.cost * rule.cost > rule.counted.at_once
+        }
+        verdicts: dict[Rule, Verdict | None] = dict(impossible)
+        # What refuses anyway takes nothing, and a shadow must not keep others from taking.
+        live = [] if any(not rule.shadow for rule in impossible) else fit
+        together = [(rule, kind) for rule, kind in live if not rule.shadow]
+        # By all rules: others than these may have taken from the same item.
+        gone_at = now // 1000 + SPARE_S + max((rule.remembers for rule in rules), default=0)
+        verdicts.update(self._take(scope, together, asked, now, gone_at))
+        for rule, kind in live:
+            if rule.shadow and rule not in impossible:
+                verdicts.update(self._take(scope, [(rule, kind)], asked, now, gone_at))
+        return [Decision(rule, verdicts[rule]) for rule, _ in fit if rule in verdicts]
+
+    def _take(
+        self, scope: str, fit: Sequence[tuple[Rule, str]], asked: Asked, now: int, gone_at: int
+    ) -> dict[Rule, Verdict | None]:
+        if not fit:
+            return {}
+        by_key: defaultdict[str, list[Rule]] = defaultdict(list)
+        for rule, kind in fit:
+            apart = (rule.name,) if rule.shadow else ()
+            by_key[bucket(scope, kind, asked.identities[kind], *apart)].append(rule)
+        groups = [
+            Group(key, [Taking(rule.counted, asked.cost * rule.cost) for rule in rules], gone_at)
+            for key, rules in by_key.items()
+        ]
+        rules = [rule for each in by_key.values() for rule in each]
+        try:
+            found: Sequence[Verdict | None] = self._buckets.take(groups, now * MILLI)
+        except (BotoCoreError, ClientError, Busy):
+            found = [None] * len(rules)
+        return dict(zip(rules, found, strict=True))

@@ -1,0 +1,138 @@
+"""Rules: which limits a request comes under, and whose bucket each of them is of. Pure.
+
+A request comes under every rule that fits it, not under the first alone: ten a second and a hundred
+a minute are two rules.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b, sha256
+from typing import NamedTuple
+from unicodedata import normalize
+from urllib.parse import unquote
+
+from functions.edge.limits.algorithms import SECOND, Limit, Name
+
+MAX_IDENTITY = 512
+"""Characters of an identity, beyond which nobody's name goes."""
+_SLASHES = re.compile("/+")
+
+
+class Rule(NamedTuple):
+    """One limit, and for what. Empty `methods` are all of them; of the `identifiers` the first that
+    a request has is whose bucket it is; `closed` refuses what cannot be counted; a `shadow` is
+    counted and refuses nobody. `window` is in seconds."""
+
+    name: str
+    endpoint: str
+    limit: int
+    window: int
+    methods: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ("user", "ip")
+    tier: str | None = None
+    algorithm: Name = "token_bucket"
+    burst: int = 0
+    cost: int = 1
+    closed: bool = False
+    shadow: bool = False
+
+    @property
+    def counted(self) -> Limit:
+        """The limit as its bucket knows it. Another algorithm or window begins anew; another
+        amount goes on with what was taken."""
+        name = f"{self.name}|{self.algorithm}|{self.window}"
+        id = blake2b(name.encode(), digest_size=6).hexdigest()
+        burst = self.burst or self.limit
+        return Limit(id, self.algorithm, self.limit, self.window * SECOND, burst)
+
+    @property
+    def remembers(self) -> int:
+        """Seconds after which nothing counts any more, rounded up."""
+        return max(2 * self.window, -(-self.burst * self.window // self.limit))
+
+
+class Asked(NamedTuple):
+    """A request as rules see it: `identities` by kind, such as user or ip, `cost` in tokens."""
+
+    endpoint: str
+    method: str
+    identities: Mapping[str, str]
+    tier: str = "free"
+    cost: int = 1
+
+
+def encode(rules: Iterable[Rule]) -> str:
+    """Rules as text; the same rules give the same."""
+    return json.dumps(
+        [{k: v for k, v in rule._asdict().items() if v != _DEFAULTS.get(k)} for rule in rules],
+        separators=(",", ":"),
+        sort_keys=True,
+        ensure_ascii=False,
+    )
+
+
+def decode(text: str) -> list[Rule]:
+    """The rules that were encoded."""
+    return [_rule(data) for data in json.loads(text)]
+
+
+def fitting(rules: Iterable[Rule], asked: Asked) -> list[tuple[Rule, str]]:
+    """The rules that a request comes under, each with the kind of the identity that it counts."""
+    segments = _segments(asked.endpoint)
+    found = []
+    for rule in rules:
+        if _fits(rule, asked) and _matches(rule.endpoint, segments):
+            kind = next((kind for kind in rule.identifiers if kind in asked.identities), None)
+            if kind is not None:
+                found.append((rule, kind))
+    return found
+
+
+def bucket(scope: str, kind: str, identity: str, *apart: str) -> str:
+    """The key of an identity's bucket: of one length, and telling nobody's name. What looks the
+    same is the same (Unicode Standard Annex 15, form KC)."""
+    parts = [scope, kind, normalize("NFKC", identity), *apart]
+    return sha256(json.dumps(parts).encode()).hexdigest()[:40]
+
+
+def _rule(data: Mapping[str, object]) -> Rule:
+    known = {name: data[name] for name in Rule._fields if name in data}
+    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+    return Rule(**frozen)  # type: ignore[arg-type]
+
+
+def _fits(rule: Rule, asked: Asked) -> bool:
+    return (not rule.methods or asked.method.upper() in rule.methods) and (
+        rule.tier is None or rule.tier == asked.tier
+    )
+
+
+def _matches(pattern: str, segments: list[str]) -> bool:
+    """Segment by segment, so in linear time: * is any one, ** at the end whatever follows."""
+    wanted = _segments(pattern)
+    if wanted and wanted[-1] == "**":
+        wanted = wanted[:-1]
+        segments = segments[: len(wanted)] if len(segments) >= len(wanted) else segments
+    return len(wanted) == len(segments) and all(
+        want in ("*", segment) for want, segment in zip(wanted, segments, strict=True)
+    )
+
+
+def _segments(path: str) -> list[str]:
+    """A path without what makes two spellings of one: escapes, case, empty and dot segments."""
+    plain = path.partition("?")[0]
+    for _ in range(2):
+        plain = unquote(plain)
+    found: list[str] = []
+    for segment in _SLASHES.split(plain.replace("\\", "/").casefold()):
+        if segment == "..":
+            del found[-1:]
+        elif segment not in ("", "."):
+            found.append(segment)
+    return found
+
+
+_DEFAULTS = Rule._field_defaults

@@ -1,0 +1,1 @@
+"""Rate limits: which rules hold, and whether a request may go on under them."""

@@ -1,0 +1,111 @@
+"""The body of POST /v1/check: who asks for what. Without a library: every request waits for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from functions.edge.http import Request
+from functions.edge.limits.rules import MAX_IDENTITY, Asked
+from functions.edge.problem import Problem
+
+MAX_BODY = 16 * 1024
+MAX_COST = 1_000_000
+MAX_ENDPOINT = 2048
+MAX_HEADERS = 20
+IDENTITIES = ("user", "ip", "api_key", "tenant")
+FIELDS = {"endpoint", "method", "tier", "cost", "headers", *IDENTITIES}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+def asked_of(request: Request) -> Asked:
+    """What is asked. Raises 400, 413 and 422 Problems that name every fault."""
+    given = _object(request)
+    faults: list[dict[str, str]] = []
+
+    def fault(field: str, reason: str) -> None:
+        faults.append({"field": field, "reason": reason})
+
+    for name in sorted(given.keys() - FIELDS):
+        fault(name[:100], "is not known")
+    endpoint = given.get("endpoint")
+    if not isinstance(endpoint, str) or not endpoint.startswith("/"):
+        fault("endpoint", "is not a path that starts with /")
+    elif len(endpoint) > MAX_ENDPOINT:
+        fault("endpoint", f"has more than {MAX_ENDPOINT} characters")
+    method = given.get("method", "GET")
+    if not isinstance(method, str) or method not in METHODS:
+        fault("method", f"is none of {', '.join(sorted(METHODS))}")
+    tier = given.get("tier", "free")
+    if not _is_text(tier, 50):
+        fault("tier", "is not a text of 1 to 50 characters")
+    cost = given.get("cost", 1)
+    if not isinstance(cost, int) or isinstance(cost, bool) or not 1 <= cost <= MAX_COST:
+        fault("cost", f"is not a whole number from 1 to {MAX_COST}")
+    identities = _identities(given, fault)
+    if not identities and not faults:
+        fault("", f"nobody is named: one of {', '.join(IDENTITIES)} or a header is needed")
+    if faults:
+        detail = "The request has fields that cannot be accepted."
+        raise Problem(422, "invalid", detail, faults)
+    assert isinstance(endpoint, str)
+    return Asked(endpoint, method, identities, tier, cost)
+
+
+def _object(request: Request) -> Mapping[str, Any]:
+    media = request.headers.get("content-type", "application/json").partition(";")[0]
+    if media.strip().lower() != "application/json":
+        raise Problem(415, "unsupported_media_type", "The body must be application/json.")
+    try:
+        given = json.loads(request.body(MAX_BODY))
+    except (ValueError, RecursionError):
+        raise Problem(400, "bad_json", "The body is not a JSON document.") from None
+    if not isinstance(given, dict):
+        detail = "The request has a field that cannot be accepted."
+        raise Problem(422, "invalid", detail, [{"field": "", "reason": "is not an object"}])
+    return given
+
+
+def _identities(given: Mapping[str, Any], fault: Any) -> dict[str, str]:
+    found = {}
+    for kind in IDENTITIES:
+        if kind in given:
+            if not _is_text(given[kind], MAX_IDENTITY):
+                fault(kind, f"is not a text of 1 to {MAX_IDENTITY} characters")
+            elif kind == "ip":
+                if (network := network_of(given[kind])) is None:
+                    fault(kind, "is not an IP address")
+                else:
+                    found[kind] = network
+            else:
+                found[kind] = given[kind]
+    headers = given.get("headers", {})
+    if not isinstance(headers, dict) or len(headers) > MAX_HEADERS:
+        fault("headers", f"is not an object of at most {MAX_HEADERS} names")
+        return found
+    for name, value in headers.items():
+        if not _is_text(value, MAX_IDENTITY):
+            fault(f"headers.{name[:50]}", f"is not a text of 1 to {MAX_IDENTITY} characters")
+        else:
+            found[f"header:{name.lower()}"] = value
+    return found
+
+
+def network_of(address: str) -> str | None:
+    """Whose bucket an address is: of IPv6 its /64, which is what one customer gets (RFC 6177)."""
+    from ipaddress import IPv4Address, ip_address
+
+    try:
+        found = ip_address(address.strip())
+    except ValueError:
+        return None
+    if isinstance(found, IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{found.packed[:8].hex()}/64"
+
+
+def _is_text(value: object, most: int) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= most

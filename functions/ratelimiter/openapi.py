@@ -1,0 +1,137 @@
+"""What the rate limiter's routes answer. For the document alone: no handler imports this."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from functions.edge.limits.algorithms import Name
+from functions.edge.limits.rules import MAX_IDENTITY
+from functions.edge.validation import Schema
+from functions.openapi import Answer, Capability, Operation
+from functions.ratelimiter.asking import MAX_COST, MAX_ENDPOINT, MAX_HEADERS
+from functions.ratelimiter.schemas import Method, NewRules, NoQuery, RulesQuery
+
+READ, WRITE, OPS = "ratelimiter:read", "ratelimiter:write", "ops"
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_IDENTITY)]
+
+
+class Check(Schema):
+    """A request that somebody serves: what it is for, and whose it is. At least one of `user`,
+    `ip`, `api_key`, `tenant` and `headers` says so."""
+
+    endpoint: Annotated[str, Field(pattern="^/", max_length=MAX_ENDPOINT)]
+    method: Method = "GET"
+    tier: Annotated[str, Field(min_length=1, max_length=50)] = "free"
+    cost: Annotated[int, Field(ge=1, le=MAX_COST)] = 1
+    user: Text | None = None
+    ip: Text | None = None
+    api_key: Text | None = None
+    tenant: Text | None = None
+    headers: Annotated[dict[str, Text], Field(max_length=MAX_HEADERS)] | None = None
+
+
+class LimitState(BaseModel):
+    """How one limit stands. `allowed` is null where it could not be counted; `delay_ms` is how long
+    to hold the request back, where the rule is a queue."""
+
+    rule: str
+    shadow: bool
+    allowed: bool | None
+    limit: int
+    window_seconds: int
+    remaining: int | None = None
+    reset: Annotated[int | None, Field(description="Epoch seconds.")] = None
+    delay_ms: int | None = None
+
+
+class Checked(BaseModel):
+    """The request may go on; the limits that it came under, in the order of the rules."""
+
+    allowed: Literal[True]
+    limits: list[LimitState]
+
+
+class ShownRule(BaseModel):
+    """A rule; `window` is in seconds."""
+
+    name: str
+    endpoint: str
+    limit: int
+    window: int
+    methods: list[Method]
+    identifiers: list[str]
+    tier: str | None
+    algorithm: Name
+    burst: int | None
+    cost: int
+    fail: Literal["open", "closed"]
+    shadow: bool
+
+
+class RulesVersion(BaseModel):
+    """A version that was published, and what tells its rules from others."""
+
+    version: int
+    digest: str
+
+
+class ShownRules(BaseModel):
+    """One version's rules, which one holds, and which there are, oldest first."""
+
+    version: int | None
+    active: int | None
+    versions: list[RulesVersion]
+    rules: list[ShownRule]
+
+
+RATELIMITER = Capability(
+    name="ratelimiter",
+    about="How often who may do what: rules in versions, and checks against the one that holds.",
+    parameters={
+        "version": {
+            "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
+            "description": "The number of a version of the rules.",
+        }
+    },
+    operations={
+        "PUT /v1/rules": Operation(
+            id="publishRules",
+            summary="Publish a next version of your tenant's rules; it holds once it is activated.",
+            scope=OPS,
+            body=NewRules,
+            query=NoQuery,
+            command=True,
+            answers={200: Answer("The version; the newest if that is the same.", ShownRules)},
+            problems={409: ("conflict",)},
+        ),
+        "GET /v1/rules": Operation(
+            id="getRules",
+            summary="The rules that hold, or those of a version.",
+            scope=READ,
+            query=RulesQuery,
+            answers={200: Answer("The rules.", ShownRules)},
+            problems={404: ("not_found",)},
+        ),
+        "POST /v1/rules/{version}/activate": Operation(
+            id="activateRules",
+            summary="Have a version hold, at once and whole; an earlier one is a rollback.",
+            scope=OPS,
+            query=NoQuery,
+            command=True,
+            answers={200: Answer("It holds.", ShownRules)},
+            problems={404: ("not_found",), 409: ("conflict",)},
+        ),
+        "POST /v1/check": Operation(
+            id="check",
+            summary="Whether a request may go on; if so, it has taken of all its limits.",
+            scope=WRITE,
+            body=Check,
+            query=NoQuery,
+            answers={200: Answer("It may.", Checked)},
+            problems={429: ("rate_limited",)},
+        ),
+    },
+)

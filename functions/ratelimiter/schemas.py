@@ -1,0 +1,162 @@
+"""What comes in over HTTP about rules, and what goes out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from functions.edge.limits.algorithms import MAX_LOG, Name
+from functions.edge.limits.rules import Rule, encode
+from functions.edge.validation import Query, Schema
+from functions.ratelimiter.decider import RuleSet
+
+MAX_RULES = 100
+MAX_TEXT = 16_000
+"""Bytes of a version: a commit holds the newest, the one that holds, and the change."""
+MAX_AMOUNT = 1_000_000
+MAX_WINDOW = 30 * 86_400
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+ENDPOINT = r"^/[^\s?#]{0,199}$"
+IDENTIFIER = r"^(user|ip|api_key|tenant|header:[a-z0-9-]{1,50})$"
+_WINDOW = re.compile(r"([1-9][0-9]{0,6})([smhd])")
+
+
+def to_seconds(value: object) -> int:
+    """Seconds of "60s", "1m", "1h" or "1d", or of a number. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str) and (match := _WINDOW.fullmatch(value)):
+        seconds = int(match[1]) * UNITS[match[2]]
+    else:
+        raise ValueError("not a number of seconds, nor one of s, m, h or d, such as 60s")
+    if not 1 <= seconds <= MAX_WINDOW:
+        raise ValueError("a window is from 1s to 30d")
+    return seconds
+
+
+Window = Annotated[
+    int,
+    BeforeValidator(to_seconds),
+    Field(json_schema_extra={"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+]
+Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+
+
+class NewRule(Schema):
+    """One limit: `limit` in any `window`; see functions/edge/limits/rules.py."""
+
+    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,49}$")]
+    endpoint: Annotated[str, Field(pattern=ENDPOINT)] = "/**"
+    limit: Amount
+    window: Window
+    methods: Annotated[list[Method], Field(max_length=7, default_factory=list)]
+    identifiers: Annotated[
+        list[Identifier],
+        Field(min_length=1, max_length=5, default_factory=lambda: ["user", "ip"]),
+    ]
+    tier: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+    algorithm: Name = "token_bucket"
+    burst: Amount | None = None
+    cost: Annotated[int, Field(ge=1, le=1000)] = 1
+    fail: Literal["open", "closed"] = "open"
+    shadow: bool = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        bucket = self.algorithm in ("token_bucket", "leaky_bucket")
+        if self.burst is not None and not bucket:
+            raise ValueError("burst is of buckets alone")
+        if self.algorithm == "sliding_log" and self.limit > MAX_LOG:
+            raise ValueError(f"a sliding log keeps {MAX_LOG} at most")
+        if self.cost > (self.burst or self.limit):
+            raise ValueError("a request costs more than is ever there")
+        if "**" in self.endpoint.removesuffix("**"):
+            raise ValueError("** stands at the end alone")
+        return self
+
+    def rule(self) -> Rule:
+        """The rule as it is kept."""
+        return Rule(
+            name=self.name,
+            endpoint=self.endpoint,
+            limit=self.limit,
+            window=self.window,
+            methods=tuple(self.methods),
+            identifiers=tuple(self.identifiers),
+            tier=self.tier,
+            algorithm=self.algorithm,
+            burst=self.burst or 0,
+            cost=self.cost,
+            closed=self.fail == "closed",
+            shadow=self.shadow,
+        )
+
+
+class NewRules(Schema):
+    """Body of PUT /v1/rules: all rules of the next version."""
+
+    rules: Annotated[list[NewRule], Field(max_length=MAX_RULES)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = Counter(rule.name for rule in self.rules)
+        if twice := sorted(name for name, number in names.items() if number > 1):
+            raise ValueError(f"names are given twice: {', '.join(twice)}")
+        whats = Counter(rule.rule()._replace(name="", limit=0, burst=0) for rule in self.rules)
+        if any(number > 1 for number in whats.values()):
+            raise ValueError("two rules differ in nothing but their name and limit")
+        if len(self.text().encode()) > MAX_TEXT:
+            raise ValueError(f"the rules are above {MAX_TEXT} bytes")
+        return self
+
+    def text(self) -> str:
+        """The rules as they are kept."""
+        return encode(rule.rule() for rule in self.rules)
+
+
+class NoQuery(Query):
+    """The query of a route that takes none."""
+
+
+class RulesQuery(Query):
+    """Query of GET /v1/rules: a version, else the one that holds."""
+
+    version: Annotated[int, Field(ge=1)] | None = None
+
+
+def digest(text: str) -> str:
+    """What tells two versions of rules apart."""
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def rules_body(rules: RuleSet, number: int | None, shown: list[Rule]) -> dict[str, Any]:
+    """A version of a tenant's rules, None for none, and what other versions there are."""
+    return {
+        "version": number,
+        "active": rules.active,
+        "versions": [{"version": each, "digest": mark} for each, mark, _ in rules.published],
+        "rules": [_shown(rule) for rule in shown],
+    }
+
+
+def _shown(rule: Rule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "endpoint": rule.endpoint,
+        "limit": rule.limit,
+        "window": rule.window,
+        "methods": list(rule.methods),
+        "identifiers": list(rule.identifiers),
+        "tier": rule.tier,
+        "algorithm": rule.algorithm,
+        "burst": rule.burst or None,
+        "cost": rule.cost,
+        "fail": "closed" if rule.closed else "open",
+        "shadow": rule.shadow,
+    }

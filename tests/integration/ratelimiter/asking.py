@@ -1,0 +1,53 @@
+"""What the tests of the rate limiter ask of a stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.http_api import Response
+from tests.support.pump import Stack
+
+OPS = {"custom:scopes": "ops ratelimiter:read ratelimiter:write"}
+LOGIN: dict[str, Any] = {
+    "name": "login",
+    "endpoint": "/api/login",
+    "limit": 5,
+    "window": "60s",
+    "identifiers": ["ip"],
+}
+SAMPLE: list[dict[str, Any]] = [
+    LOGIN,
+    {"name": "free", "endpoint": "/api/search", "limit": 100, "window": "60s", "tier": "free"},
+    {"name": "more", "endpoint": "/api/search", "limit": 1000, "window": "60s", "tier": "premium"},
+    {"name": "upload", "endpoint": "/api/upload", "limit": 10, "window": "1d"},
+]
+"""The seeds' example: logins by address, searches by tier, uploads by day."""
+
+
+def publish(stack: Stack, *rules: dict[str, Any], **more: Any) -> Response:
+    """PUT /v1/rules"""
+    body = {"rules": list(rules)}
+    return stack.request(
+        "PUT", "/v1/rules", **{"user": "olga", "claims": OPS, "json": body, **more}
+    )
+
+
+def activate(stack: Stack, version: int | str, **more: Any) -> Response:
+    """POST /v1/rules/{version}/activate"""
+    path = f"/v1/rules/{version}/activate"
+    return stack.request("POST", path, **{"user": "olga", "claims": OPS, **more})
+
+
+def hold(stack: Stack, *rules: dict[str, Any]) -> int:
+    """Publishes rules and has them hold; gives their version."""
+    published = publish(stack, *rules)
+    assert published.status == 200, published.text
+    version: int = published.json()["version"]
+    assert activate(stack, version).status == 200
+    return version
+
+
+def check(stack: Stack, endpoint: str, claims: Any = None, **body: Any) -> Response:
+    """POST /v1/check"""
+    asked = {"endpoint": endpoint, **body}
+    return stack.request("POST", "/v1/check", user="gateway", claims=claims, json=asked)

@@ -1,0 +1,51 @@
+"""What rules and checks cost: each operation once under the meter, on warm containers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.integration.costs import Priced, line
+from tests.integration.ratelimiter.asking import LOGIN, SAMPLE, activate, check, hold, publish
+from tests.support.pump import Stack
+
+IP = "203.0.113.7"
+
+
+def ratelimiter(stack: Stack) -> list[Priced]:
+    """The bills of the rate limiter."""
+
+    def priced(operation: str, work: Callable[[], Any]) -> Priced:
+        with stack.meter.operation(operation) as bill:
+            work()
+        return line(bill)
+
+    user = {**LOGIN, "name": "user", "endpoint": "/pair", "identifiers": ["user"], "limit": 3}
+    tenant = {**user, "name": "tenant", "identifiers": ["tenant"], "limit": 1000}
+    two = [{**LOGIN, "name": n, "endpoint": "/two", "window": n} for n in ("1s", "1m")]
+    hold(stack, *SAMPLE, user, tenant, *two)
+    log = {**LOGIN, "name": "log", "endpoint": "/log", "algorithm": "sliding_log", "limit": 100}
+    bills = [
+        priced("publish rules", lambda: publish(stack, *SAMPLE, user, tenant, *two, log)),
+        priced("activate rules", lambda: activate(stack, 2)),
+        priced("rules that hold", lambda: stack.request("GET", "/v1/rules", user="olga")),
+        priced("check, cold container", lambda: check(stack, "/api/login", ip=IP)),
+        priced("check", lambda: check(stack, "/api/login", ip=IP)),
+        priced("check that no rule fits", lambda: check(stack, "/elsewhere", ip=IP)),
+        priced("check of two limits of one identity", lambda: check(stack, "/two", ip=IP)),
+        priced("check of two identities", lambda: check(stack, "/pair", user="ada", tenant="acme")),
+    ]
+    for _ in range(99):
+        check(stack, "/log", ip=IP)
+    bills.append(priced("check of a log of 100 entries", lambda: check(stack, "/log", ip=IP)))
+    for _ in range(4):
+        check(stack, "/api/login", ip=IP)
+    bills.append(priced("check, known to be denied", lambda: check(stack, "/api/login", ip=IP)))
+    stack.advance(2)
+    bills.append(priced("check, denied again", lambda: check(stack, "/api/login", ip=IP)))
+    stack.cold_start()
+    check(stack, "/elsewhere", ip=IP)
+    bills.append(
+        priced("check, denied by a new container", lambda: check(stack, "/api/login", ip=IP))
+    )
+    return bills

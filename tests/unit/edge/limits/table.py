@@ -1,0 +1,64 @@
+"""A table of buckets in the cloud in memory, where other containers come in between calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from functions.edge.limits.buckets import Buckets
+from tests.support.cloud.dynamodb import DynamoDB
+from tests.support.cloud.errors import Refused
+from tests.support.cloud.sdk import fast_client
+from tests.support.interleave import pause
+
+NAME = "buckets"
+
+
+class Table:
+    """The table; `calls` counts what was asked of it. `rival` is called before each update that no
+    rival makes; the next `conflicts` updates meet a transaction."""
+
+    def __init__(self) -> None:
+        self._client = fast_client("dynamodb", self._send, lambda _: None, lambda: 0.5)
+        self.clear()
+
+    def clear(self) -> None:
+        """As new; a client takes longer to make than all that a test does with it."""
+        self._backend, self.calls = DynamoDB(), 0
+        self.rival: Callable[[], object] | None = None
+        self.conflicts = 0
+        self._client.create_table(
+            TableName=NAME,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        self.calls = 0
+
+    def container(self) -> Buckets:
+        """A container that knows nothing yet."""
+        return Buckets(self._client, NAME)
+
+    def item(self, key: str) -> dict[str, Any]:
+        """What is kept of an identity."""
+        answer = self._client.get_item(TableName=NAME, Key={"pk": {"S": key}})
+        self.calls -= 1
+        item: dict[str, Any] = answer["Item"]
+        return item
+
+    def forget(self, key: str) -> None:
+        """Lets an item go, as its time to live does."""
+        self._client.delete_item(TableName=NAME, Key={"pk": {"S": key}})
+        self.calls -= 1
+
+    def _send(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        pause()
+        self.calls += 1
+        if operation == "UpdateItem" and self.conflicts:
+            self.conflicts -= 1
+            raise Refused("TransactionConflictException", "A transaction is under way")
+        if operation == "UpdateItem" and self.rival:
+            rival, self.rival = self.rival, None
+            rival()
+            self.rival = rival
+        return self._backend.call(operation, params)
