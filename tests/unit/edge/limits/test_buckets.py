@@ -193,6 +193,13 @@ def test_of_several_identities_all_are_taken_from_or_none(table: Table) -> None:
     assert left == [0, 0]
 
 
+def test_a_transaction_that_is_refused_shows_what_stands_there(table: Table) -> None:
+    first, second = table.container(), table.container()
+    assert all(verdict.allowed for verdict in first.take(both(1, 1), START))
+    assert all(verdict.allowed for verdict in second.take(both(1, 1), START))
+    assert table.calls == 3
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_however_containers_race_for_two_identities_neither_is_overdrawn(
     table: Table, seed: int
