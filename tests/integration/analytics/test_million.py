@@ -34,8 +34,6 @@ ROLLED_EVERY_MS = 12 * HOUR_MS
 the same hours up each minute."""
 PAIRS = (("page", "country"), ("country", "device"))
 MAX_LISTED, MAX_VALUES = 1000, 5000
-SIGMA = 0.0153
-"""The standard error that the sketch is documented to have."""
 
 AGENTS = {
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": (
@@ -274,18 +272,16 @@ def check_rows(flood: Flood, reference: Reference) -> int:
         }, key
         people = set().union(*wanted.visitors.values())
         assert item["u"]["B"] == sketch(people), key
-        check_uniques(rollup, item["u"]["B"], len(people))
+        check_uniques(item["u"]["B"], len(people))
     assert not missing
     return len(reference)
 
 
-def check_uniques(rollup: str, content: bytes, people: int) -> None:
-    """Exact to a hundred, beyond that within what the sketch promises; totals within 3 %."""
+def check_uniques(content: bytes, people: int) -> None:
+    """Exact to a hundred, beyond that within 3 %."""
     error = abs(estimate(content) - people)
     assert is_exact(content) == (people <= 100)
-    assert error <= (0 if people <= 100 else people * 4 * SIGMA)
-    if rollup == "all":
-        assert error <= people * 0.03
+    assert error <= (0 if people <= 100 else people * 0.03)
 
 
 def check_tops(flood: Flood, reference: Reference, ledger: Ledger) -> None:
