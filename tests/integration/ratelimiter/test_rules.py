@@ -87,6 +87,17 @@ def test_the_seeds_example_can_be_published(stack: Stack) -> None:
     assert [rule["window"] for rule in read(stack)["rules"]] == [60, 60, 60, 86_400]
 
 
+def test_as_many_rules_as_are_taken_can_be_kept(stack: Stack) -> None:
+    for window in range(1, 4):
+        rules = [
+            {**LOGIN, "name": f"{n:02}{'r' * 40}", "endpoint": f"/{n:02}{'e' * 30}", "tier": f"{n}"}
+            for n in range(95)
+        ]
+        rules[0]["window"] = window
+        hold(stack, *rules)
+    assert len(read(stack)["rules"]) == 95
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"limit": 0}, "rules.0.limit"),
     ({"limit": -5}, "rules.0.limit"),
