@@ -28,21 +28,24 @@ def answer(decisions: Sequence[Decision], now: int) -> Answer:
 def headers(decisions: Sequence[Decision], now: int) -> dict[str, str]:
     """Of the limit that is nearest to its end: the customary headers, whose reset is a time in
     epoch seconds, and those of draft-ietf-httpapi-ratelimit-headers-10, whose is a duration."""
-    counted = [each for each in decisions if each.verdict is not None and not each.rule.shadow]
+    counted = [
+        (each.allows, each.verdict, each.rule)
+        for each in decisions
+        if each.verdict is not None and not each.rule.shadow
+    ]
     if not counted:
         return {}
-    nearest = min(counted, key=lambda each: (each.allows, each.verdict.remaining))  # type: ignore[union-attr]
-    verdict, rule = nearest.verdict, nearest.rule
-    assert verdict is not None
+    _, verdict, rule = min(counted, key=lambda each: (each[0], each[1].remaining))
     reset = _seconds(verdict.reset)
     found = {
-        "X-RateLimit-Limit": str(rule.limit),
+        # What remains is never more than that.
+        "X-RateLimit-Limit": str(rule.counted.at_once),
         "X-RateLimit-Remaining": str(verdict.remaining),
         "X-RateLimit-Reset": str(now // 1000 + reset),
         "RateLimit-Policy": f'"{rule.name}";q={rule.limit};w={rule.window}',
         "RateLimit": f'"{rule.name}";r={verdict.remaining};t={reset}',
     }
-    waits = [each.verdict.wait for each in counted if each.verdict and not each.allows]
+    waits = [each.wait for allows, each, _ in counted if not allows]
     if waits and all(waits):
         found["Retry-After"] = str(_seconds(max(waits)))
     return found

@@ -77,6 +77,13 @@ def test_the_headers_say_how_the_nearest_limit_stands(stack: Stack) -> None:
     assert refused.json()["errors"] == [{"field": "search", "reason": "is used up for 20 seconds"}]
 
 
+def test_what_remains_is_never_more_than_the_limit_that_is_told(stack: Stack) -> None:
+    hold(stack, {**SEARCH, "burst": 30})
+    told = named(check(stack, "/api/search", user="ada"))
+    assert (told["x-ratelimit-limit"], told["x-ratelimit-remaining"]) == ("30", "29")
+    assert told["ratelimit-policy"] == '"search";q=3;w=60'
+
+
 def named(answer: Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if "ratelimit" in name}
 
