@@ -18,7 +18,7 @@ SLIDING = 5
 """Minutes in which whoever did something counts as being there."""
 PAGES = 10
 REMEMBERED = 200_000
-"""Visitors of segments, some 40 MB, that a container keeps in mind."""
+"""Visitors and values of segments, some 40 MB, that a container keeps in mind."""
 
 
 class Live:
@@ -32,6 +32,11 @@ class Live:
         self._hours = hours
         self._known: OrderedDict[bytes, Tallies] = OrderedDict()
         self._size = 0
+
+    @property
+    def remembered(self) -> int:
+        """How many visitors and values of segments it keeps in mind."""
+        return self._size
 
     def answer(self, site: Definition, now: int) -> dict[str, Any]:
         """A site at `now`, epoch ms: one query, two in the first half of an hour."""
@@ -66,12 +71,16 @@ class Live:
     def _counted(self, content: bytes) -> Tallies:
         if content not in self._known:
             self._known[content] = visited(decode(content))
-            self._size += len(self._known[content][TOTAL].visitors)
+            self._size += _size(self._known[content])
         self._known.move_to_end(content)
         counted = self._known[content]
         while self._size > REMEMBERED:
-            self._size -= len(self._known.popitem(last=False)[1][TOTAL].visitors)
+            self._size -= _size(self._known.popitem(last=False)[1])
         return counted
+
+
+def _size(tallies: Tallies) -> int:
+    return sum(1 + len(tally.visitors) for tally in tallies.values())
 
 
 def _total(segments: Iterable[Tallies]) -> Tally:

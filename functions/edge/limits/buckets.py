@@ -22,8 +22,8 @@ TRIES = 5
 REMEMBERED = 10_000
 """Items that a container keeps in mind."""
 TRUSTED = 1_000_000_000
-"""Nanoseconds for which a denial is believed that was not read now: what was taken may be given
-back."""
+"""Nanoseconds for which a denial is believed that was not read now: what was taken may have been
+given back."""
 
 
 class Busy(Exception):
@@ -76,7 +76,7 @@ class _Plan(NamedTuple):
     def doubtful(self, now: int) -> bool:
         """Whether it is refused by what may no longer be so."""
         refused = not all(verdict.allowed for verdict in self.verdicts(now))
-        return refused and now - self.known.read_at > TRUSTED
+        return refused and not 0 <= now - self.known.read_at <= TRUSTED
 
     def knowing(self, item: Item, now: int) -> _Plan:
         """The plan, once its item was seen."""
@@ -103,6 +103,7 @@ class Buckets:
             plans = [self._looked_up(plan, now) if plan.doubtful(now) else plan for plan in plans]
             verdicts = [verdict for plan in plans for verdict in plan.verdicts(now)]
             if not all(verdict.allowed for verdict in verdicts):
+                self._remember(plans)
                 return verdicts
             taken, plans = self._write(plans, now)
             self._remember(plans)

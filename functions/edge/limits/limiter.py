@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.edge.limits.algorithms import Verdict
+from functions.edge.limits.algorithms import SECOND, Verdict
 from functions.edge.limits.buckets import Buckets, Busy, Group, Taking
 from functions.edge.limits.rules import Asked, Rule, bucket, fitting
 
 MILLI = 1_000_000
 SPARE_S = 60
 """Seconds that a bucket stays after all its limits have forgotten: clocks differ."""
+CROWDED = SECOND
+"""Nanoseconds to wait for who does not come through to a bucket, since others do."""
 
 
 class Decision(NamedTuple):
@@ -76,6 +78,9 @@ class Limiter:
         rules = [rule for each in by_key.values() for rule in each]
         try:
             found: Sequence[Verdict | None] = self._buckets.take(groups, now * MILLI)
-        except (BotoCoreError, ClientError, Busy):
+        except Busy:
+            # Whoever made it busy was counted, so this is no reason to let anybody through.
+            found = [Verdict(False, 0, CROWDED, CROWDED)] * len(rules)
+        except (BotoCoreError, ClientError):
             found = [None] * len(rules)
         return dict(zip(rules, found, strict=True))

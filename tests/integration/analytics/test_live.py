@@ -112,3 +112,15 @@ def test_what_was_counted_is_not_counted_again(
     site.sees([Fact("b0", SITE.id, now, "pageview")])
     site.check()
     assert len(decoded) == 21
+
+
+def test_what_a_container_keeps_in_mind_is_bounded_though_nobody_has_a_name(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "REMEMBERED", 50)
+    site = Site(stack)
+    for number in range(40):
+        page = f"/{number}"
+        site.sees([Fact(f"a{number}", SITE.id, stack.clock.now(), "pageview", page=page)])
+        site.check()
+    assert site.live.remembered <= 50

@@ -235,6 +235,12 @@ def test_a_lost_answer_takes_twice_at_most_and_lets_nobody_beyond_the_limit(stac
     assert found.count(200) in (2, 3)
 
 
+def test_a_transaction_whose_answer_is_lost_takes_once(stack: Stack) -> None:
+    hold(stack, SEARCH, {**SEARCH, "name": "ours", "identifiers": ["tenant"]})
+    stack.faults.lose_response("dynamodb", "TransactWriteItems")
+    assert statuses(stack, 4, user="ada", tenant="acme") == [200, 200, 200, 429]
+
+
 @pytest.mark.parametrize("identity", ["ada#bob", "#", "ada\x00", "a" * 512, "😀", "  "])
 def test_a_strange_identity_is_an_identity(stack: Stack, identity: str) -> None:
     hold(stack, {**SEARCH, "limit": 1})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, get_args
 
@@ -37,15 +38,22 @@ STEPS = st.lists(st.tuples(st.integers(0, 120), st.integers(1, 6)), max_size=60)
 """How long after the last request the next one comes, and what it costs."""
 
 
+def requests(limit: Limit, steps: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """When each request comes, and what it costs: never more than the limit ever allows."""
+    now = START
+    for passed, wanted in steps:
+        now += passed
+        yield now, min(wanted, limit.at_once)
+
+
 @settings(max_examples=300)
 @for_all(limit=limits(*NAMES), steps=STEPS)
 def test_what_is_allowed_is_what_the_reference_allows(
     limit: Limit, steps: list[tuple[int, int]]
 ) -> None:
-    counter, state, now = algorithm(limit), None, START
+    counter, state = algorithm(limit), None
     taken: list[tuple[int, int]] = []
-    for passed, wanted in steps:
-        now, cost = now + passed, min(wanted, limit.at_once)
+    for now, cost in requests(limit, steps):
         expected = allows(limit, taken, now, cost)
         verdict, state = counter.decide(state, now, cost)
         assert verdict.allowed == expected
@@ -59,9 +67,8 @@ def test_who_waits_as_long_as_told_is_allowed(
     limit: Limit, steps: list[tuple[int, int]], cost: int
 ) -> None:
     counter, state, now = algorithm(limit), None, START
-    for passed, wanted in steps:
-        now += passed
-        _, state = counter.decide(state, now, min(wanted, limit.at_once))
+    for now, wanted in requests(limit, steps):
+        _, state = counter.decide(state, now, wanted)
     cost = min(cost, limit.at_once)
     verdict, same = counter.decide(state, now, cost)
     if verdict.allowed:
@@ -78,10 +85,9 @@ def test_who_waits_as_long_as_told_is_allowed(
 def test_what_remains_is_the_most_that_can_be_taken(
     limit: Limit, steps: list[tuple[int, int]]
 ) -> None:
-    counter, state, now = algorithm(limit), None, START
-    for passed, wanted in steps:
-        now += passed
-        verdict, state = counter.decide(state, now, min(wanted, limit.at_once))
+    counter, state = algorithm(limit), None
+    for now, cost in requests(limit, steps):
+        verdict, state = counter.decide(state, now, cost)
         assert 0 <= verdict.remaining <= limit.at_once
         if verdict.remaining:
             assert counter.decide(state, now, verdict.remaining)[0].allowed
@@ -94,10 +100,9 @@ def test_what_remains_is_the_most_that_can_be_taken(
 def test_after_the_reset_nothing_counts_any_more(
     limit: Limit, steps: list[tuple[int, int]]
 ) -> None:
-    counter, state, now = algorithm(limit), None, START
-    for passed, wanted in steps:
-        now += passed
-        verdict, state = counter.decide(state, now, min(wanted, limit.at_once))
+    counter, state = algorithm(limit), None
+    for now, cost in requests(limit, steps):
+        verdict, state = counter.decide(state, now, cost)
         assert counter.decide(state, now + verdict.reset, limit.at_once)[0].allowed
 
 
@@ -118,10 +123,9 @@ def test_no_stretch_of_time_sees_more_than_the_bound(
     name: str, data: st.DataObject, skew: int
 ) -> None:
     limit, steps = data.draw(limits(name)), data.draw(STEPS)
-    counter, state, now = algorithm(limit), None, START
+    counter, state = algorithm(limit), None
     taken: list[tuple[int, int]] = []
-    for passed, wanted in steps:
-        now, cost = now + passed, min(wanted, limit.at_once)
+    for now, cost in requests(limit, steps):
         clock = now + (data.draw(st.integers(-skew, skew)) if skew else 0)
         verdict, state = counter.decide(state, clock, cost)
         if verdict.allowed:
