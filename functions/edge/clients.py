@@ -36,18 +36,25 @@ HURRIED = {
 milliseconds; what has not come by now is better given up."""
 
 
+def _within(seconds: float) -> Config:
+    return Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
+
+
 @cache
 def _session() -> Any:
     return botocore.session.get_session()
 
 
 @cache
-def client(service: str, hurried: bool = False) -> Any:
-    """The container's client of a service; region and endpoint come from the environment."""
+def client(service: str, deadline_ms: int = 0, hurried: bool = False) -> Any:
+    """The container's client of a service; region and endpoint come from the environment. With a
+    deadline it waits so long to connect, so long for an answer, and asks once."""
     # A client allocates its whole service model, all of it to stay: collecting meanwhile, and
     # looking through it again later, is work for nothing.
     calm = OWN.get(service, CONFIG)
     config = HURRIED.get(service, calm) if hurried else calm
+    if deadline_ms:
+        config = calm.merge(_within(deadline_ms / 1000))
     gc.disable()
     try:
         return _session().create_client(service, config=config)

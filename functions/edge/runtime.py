@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from functions.kernel.backoff import Backoff
 
@@ -15,12 +15,20 @@ Event = dict[str, Any]
 Handler = Callable[[Event, Any], Any]
 
 
+class Clients(Protocol):
+    """Shared botocore clients by service name; with a deadline, in milliseconds, one that gives up
+    then and never asks twice."""
+
+    def __call__(self, service: str, deadline_ms: int = 0, /) -> Any:
+        """A service's client."""
+
+
 class Runtime(NamedTuple):
-    """The handler's world: `now` is epoch milliseconds, `sleep` takes seconds, `client` gives a
-    shared botocore client by service name, `write` takes one log line."""
+    """The handler's world: `now` is epoch milliseconds, `sleep` takes seconds, `write` takes one
+    log line."""
 
     env: Mapping[str, str]
-    client: Callable[[str], Any]
+    client: Clients
     now: Callable[[], int]
     entropy: Callable[[int], bytes]
     sleep: Callable[[float], None]

@@ -68,6 +68,7 @@ class ShownRule(BaseModel):
     burst: int | None
     cost: int
     fail: Literal["open", "closed"]
+    deadline_ms: int
     shadow: bool
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from functions.edge.limits.algorithms import MAX_LOG, Name
+from functions.edge.limits.buckets import DEADLINE_MS
 from functions.edge.limits.rules import Rule, encode
 from functions.edge.validation import Query, Schema
 from functions.ratelimiter.decider import RuleSet
@@ -65,6 +66,7 @@ class NewRule(Schema):
     burst: Amount | None = None
     cost: Annotated[int, Field(ge=1, le=1000)] = 1
     fail: Literal["open", "closed"] = "open"
+    deadline_ms: Annotated[int, Field(ge=20, le=1000)] = DEADLINE_MS
     shadow: bool = False
 
     @model_validator(mode="after")
@@ -94,6 +96,7 @@ class NewRule(Schema):
             burst=self.burst or 0,
             cost=self.cost,
             closed=self.fail == "closed",
+            deadline=self.deadline_ms,
             shadow=self.shadow,
         )
 
@@ -158,5 +161,6 @@ def _shown(rule: Rule) -> dict[str, Any]:
         "burst": rule.burst or None,
         "cost": rule.cost,
         "fail": "closed" if rule.closed else "open",
+        "deadline_ms": rule.deadline,
         "shadow": rule.shadow,
     }

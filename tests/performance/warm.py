@@ -16,7 +16,7 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 
 from functions.edge.clients import CONFIG
-from functions.edge.runtime import Event, Handler, Runtime
+from functions.edge.runtime import Clients, Event, Handler, Runtime
 from functions.shortener.handlers import create, redirect
 
 CALLS = 100
@@ -63,7 +63,7 @@ class _Body:
         yield self._content
 
 
-def clients() -> Callable[[str], Any]:
+def clients() -> Clients:
     """botocore clients whose requests are answered before the network."""
     session = botocore.session.get_session()
     session.set_credentials("key", "secret")
@@ -73,7 +73,7 @@ def clients() -> Callable[[str], Any]:
     }
     for each in made.values():
         each.meta.events.register("before-send", _answer)
-    return made.__getitem__
+    return lambda service, deadline_ms=0: made[service]
 
 
 def _answer(request: Any, **_: Any) -> AWSResponse:
@@ -86,7 +86,7 @@ def _answer(request: Any, **_: Any) -> AWSResponse:
     )
 
 
-def pairs(client: Callable[[str], Any]) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
+def pairs(client: Clients) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     """For each operation the handler's invocation, and the bare call that it comes down to."""
     runtime = Runtime(
         ENV, client, lambda: time.time_ns() // 10**6, os.urandom, time.sleep, lambda _: None

@@ -42,7 +42,7 @@ from tests.simulation.scheduler import Scheduler, Task
 from tests.support.cloud.dynamodb import Change, DynamoDB, Table
 from tests.support.cloud.errors import Refused
 from tests.support.cloud.s3 import S3
-from tests.support.cloud.sdk import fast_client, sdk_client, waits
+from tests.support.cloud.sdk import MAX_ATTEMPTS, fast_client, sdk_client, waits
 from tests.support.cloud.secrets import SecretsManager
 from tests.support.cloud.sns import SNS
 from tests.support.cloud.sqs import SQS, Queue
@@ -540,10 +540,11 @@ class World:
             self.coverage.hit("log lines", told["outcome"])
             container.invocation.lines.append(told)
 
-        def client(service: str) -> Any:
+        def client(service: str, deadline_ms: int = 0) -> Any:
+            attempts = 1 if deadline_ms else MAX_ATTEMPTS
             if self.plan.sdk:
-                return sdk_client(service, send, container.chance.random)
-            return fast_client(service, send, self.sleep, container.chance.random)
+                return sdk_client(service, send, container.chance.random, attempts)
+            return fast_client(service, send, self.sleep, container.chance.random, attempts)
 
         return Runtime(
             env=declared.env,

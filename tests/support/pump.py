@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
@@ -213,7 +213,7 @@ class Stack:
         """The world of a new container: the function's environment, and clients of its own."""
         return Runtime(
             env=self.functions[function].env,
-            client=cache(lambda service: self._wire.client(function, service)),
+            client=cache(partial(self._wire.client, function)),
             now=self.clock.now,
             entropy=self._random.randbytes,
             sleep=self.clock.advance,

@@ -71,9 +71,9 @@ class Wire:
         self._layers = layers
         self._sent = 0
 
-    def client(self, function: str, service: str) -> Any:
+    def client(self, function: str, service: str, deadline_ms: int = 0) -> Any:
         """A client of its own for one function; retries as in production."""
-        client = _make_client(service)
+        client = _make_client(service, attempts=1 if deadline_ms else None)
 
         def before_send(request: Any, event_name: str, **_: Any) -> AWSResponse:
             return self._send(function, service, event_name.rpartition(".")[2], request)
@@ -108,10 +108,12 @@ def bare_client(service: str) -> Any:
     return _make_client(service)
 
 
-def _make_client(service: str) -> Any:
+def _make_client(service: str, attempts: int | None = None) -> Any:
     # With account ids in host names, moto knows no dynamodbstreams and answers 404.
     own = OWN.get(service, CONFIG)
     config = own.merge(Config(account_id_endpoint_mode="disabled"))
+    if attempts is not None:
+        config = config.merge(Config(retries={"total_max_attempts": attempts}))
     return _session().create_client(service, config=config)
 
 

@@ -5,14 +5,14 @@ container last knew of the item; where that is no longer so, the refusal brings 
 what it says is either a denial or what the next update assumes. So one container alone writes once,
 and a denial that is known costs nothing.
 
-Where an answer is lost and the SDK repeats the update, it takes twice: somebody gets less than the
-limit, nobody more.
+An update is sent once, by a client that does not repeat it. One whose answer is lost may have taken
+what nobody was told of: somebody gets less than the limit, nobody more.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from functions.edge.limits.algorithms import Algorithm, Item, Limit, Update, Verdict, algorithm
@@ -21,6 +21,8 @@ TRIES = 5
 """Updates of one check: each that fails shows a state that somebody else has meanwhile made."""
 REMEMBERED = 10_000
 """Items that a container keeps in mind."""
+DEADLINE_MS = 100
+"""How long the table has to answer, unless a rule says so: ten times what it usually takes."""
 TRUSTED = 1_000_000_000
 """Nanoseconds for which a denial is believed that was not read now: what was taken may have been
 given back."""
@@ -39,11 +41,13 @@ class Taking(NamedTuple):
 
 class Group(NamedTuple):
     """What to take of one identity's limits. Its item may go at `gone_at`, epoch seconds, which
-    must be no sooner than any limit of the identity forgets."""
+    must be no sooner than any limit of the identity forgets; the table is to answer within
+    `deadline_ms`."""
 
     key: str
     takings: Sequence[Taking]
     gone_at: int
+    deadline_ms: int = DEADLINE_MS
 
 
 class _Known(NamedTuple):
@@ -84,9 +88,9 @@ class _Plan(NamedTuple):
 
 
 class Buckets:
-    """The buckets of one table."""
+    """The buckets of one table; `client` gives a DynamoDB client by its deadline in ms."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: Callable[[int], Any], table: str) -> None:
         self._client = client
         self._table = table
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -116,7 +120,8 @@ class Buckets:
         return _Plan(group, counters, self._known.get(group.key, _Known({}, 0)))
 
     def _looked_up(self, plan: _Plan, now: int) -> _Plan:
-        answer = self._client.get_item(TableName=self._table, Key=_key(plan), ConsistentRead=True)
+        client = self._client(plan.group.deadline_ms)
+        answer = client.get_item(TableName=self._table, Key=_key(plan), ConsistentRead=True)
         return plan.knowing(answer.get("Item", {}), now)
 
     def _write(self, plans: Sequence[_Plan], now: int) -> tuple[bool, list[_Plan]]:
@@ -126,26 +131,25 @@ class Buckets:
         return self._transact(plans, now)
 
     def _update(self, plan: _Plan, now: int) -> tuple[bool, _Plan]:
-        updates = plan.updates(now)
+        updates, client = plan.updates(now), self._client(plan.group.deadline_ms)
         try:
-            answer = self._client.update_item(
-                **self._request(plan, updates), ReturnValues="UPDATED_NEW"
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as refusal:
+            answer = client.update_item(**self._request(plan, updates), ReturnValues="UPDATED_NEW")
+        except client.exceptions.ConditionalCheckFailedException as refusal:
             return False, plan.knowing(refusal.response.get("Item", {}), now)
-        except self._client.exceptions.TransactionConflictException:
+        except client.exceptions.TransactionConflictException:
             return False, plan
         # What was not updated is as it was assumed to be: that was the condition.
         return True, plan.knowing({**plan.known.item, **answer["Attributes"]}, now)
 
     def _transact(self, plans: Sequence[_Plan], now: int) -> tuple[bool, list[_Plan]]:
         updates = [plan.updates(now) for plan in plans]
+        client = self._client(min(plan.group.deadline_ms for plan in plans))
         members = [
             {"Update": self._request(plan, each)} for plan, each in zip(plans, updates, strict=True)
         ]
         try:
-            self._client.transact_write_items(TransactItems=members)
-        except self._client.exceptions.TransactionCanceledException as refusal:
+            client.transact_write_items(TransactItems=members)
+        except client.exceptions.TransactionCanceledException as refusal:
             reasons = refusal.response["CancellationReasons"]
             return False, [
                 plan.knowing(reason.get("Item", {}), now)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.edge.limits.algorithms import SECOND, Verdict
+from functions.edge.limits.breaker import Breaker
 from functions.edge.limits.buckets import Buckets, Busy, Group, Taking
 from functions.edge.limits.rules import Asked, Rule, bucket, fitting
 
@@ -38,6 +39,7 @@ class Limiter:
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
+        self._breaker = Breaker()
 
     def check(self, scope: str, rules: Sequence[Rule], asked: Asked, now: int) -> list[Decision]:
         """What each rule that fits says, in the order of the rules; `now` is epoch ms.
@@ -72,15 +74,30 @@ class Limiter:
             apart = (rule.name,) if rule.shadow else ()
             by_key[bucket(scope, kind, asked.identities[kind], *apart)].append(rule)
         groups = [
-            Group(key, [Taking(rule.counted, asked.cost * rule.cost) for rule in rules], gone_at)
+            Group(
+                key,
+                [Taking(rule.counted, asked.cost * rule.cost) for rule in rules],
+                gone_at,
+                min(rule.deadline for rule in rules),
+            )
             for key, rules in by_key.items()
         ]
         rules = [rule for each in by_key.values() for rule in each]
+        found: Sequence[Verdict | None] = self._asked(groups, now) or [None] * len(rules)
+        return dict(zip(rules, found, strict=True))
+
+    def _asked(self, groups: Sequence[Group], now: int) -> Sequence[Verdict] | None:
+        """What the table says; None where it does not, or is not asked since it did not before."""
+        if self._breaker.open(now):
+            return None
         try:
-            found: Sequence[Verdict | None] = self._buckets.take(groups, now * MILLI)
+            found: Sequence[Verdict] = self._buckets.take(groups, now * MILLI)
         except Busy:
             # Whoever made it busy was counted, so this is no reason to let anybody through.
-            found = [Verdict(False, 0, CROWDED, CROWDED)] * len(rules)
-        except (BotoCoreError, ClientError):
-            found = [None] * len(rules)
-        return dict(zip(rules, found, strict=True))
+            crowded = Verdict(False, 0, CROWDED, CROWDED)
+            found = [crowded for group in groups for _ in group.takings]
+        except (BotoCoreError, ClientError) as error:
+            self._breaker.failed(error, now)
+            return None
+        self._breaker.answered()
+        return found

@@ -15,6 +15,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from functions.edge.limits.algorithms import SECOND, Limit, Name
+from functions.edge.limits.buckets import DEADLINE_MS
 
 MAX_IDENTITY = 512
 """Characters of an identity, beyond which nobody's name goes."""
@@ -24,7 +25,8 @@ _SLASHES = re.compile("/+")
 class Rule(NamedTuple):
     """One limit, and for what. Empty `methods` are all of them; of the `identifiers` the first that
     a request has is whose bucket it is; `closed` refuses what cannot be counted; a `shadow` is
-    counted and refuses nobody. `window` is in seconds."""
+    counted and refuses nobody. `window` is in seconds; `deadline` is how many milliseconds the
+    table has to answer."""
 
     name: str
     endpoint: str
@@ -37,6 +39,7 @@ class Rule(NamedTuple):
     burst: int = 0
     cost: int = 1
     closed: bool = False
+    deadline: int = DEADLINE_MS
     shadow: bool = False
 
     @property

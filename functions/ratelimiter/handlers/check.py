@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from functions.edge.http import Answer, Request, Route, http
@@ -29,10 +30,10 @@ class Checks:
     """The route's function, with what one container remembers."""
 
     def __init__(self, runtime: Runtime, config: Settings) -> None:
-        client = runtime.client("dynamodb")
+        store = DynamoStore(runtime.client("dynamodb"), config.events_table)
         self._now = runtime.now
-        self._rules = HoldingRules(DynamoStore(client, config.events_table), runtime.now)
-        self._limiter = Limiter(Buckets(client, config.buckets_table))
+        self._rules = HoldingRules(store, runtime.now)
+        self._limiter = Limiter(Buckets(partial(runtime.client, "dynamodb"), config.buckets_table))
 
     def check(self, request: Request) -> Answer:
         """POST"""

@@ -38,7 +38,9 @@ Jitter = Callable[[], float]
 MAX_ATTEMPTS = CONFIG.retries["total_max_attempts"]
 
 
-def fast_client(service: str, send: Send, sleep: Sleep, jitter: Jitter) -> Any:
+def fast_client(
+    service: str, send: Send, sleep: Sleep, jitter: Jitter, attempts_max: int = MAX_ATTEMPTS
+) -> Any:
     """A botocore client with all its methods and exceptions, and a short cut in the middle."""
     template = _template(service)
     client = object.__new__(type(template))
@@ -53,7 +55,7 @@ def fast_client(service: str, send: Send, sleep: Sleep, jitter: Jitter) -> Any:
             ),
         )
     )
-    retries = standard.register_retry_handler(registry, MAX_ATTEMPTS)
+    retries = standard.register_retry_handler(registry, attempts_max)
     retries._retry_policy._retry_backoff._random = jitter
     [release] = [handler for name, handler in events.items() if name.startswith("after-call")]
 
@@ -113,12 +115,12 @@ def _metadata(status: int) -> Params:
     return {"ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0}}
 
 
-def sdk_client(service: str, send: Send, jitter: Jitter) -> Any:
+def sdk_client(service: str, send: Send, jitter: Jitter, attempts_max: int = MAX_ATTEMPTS) -> Any:
     """botocore's client, whole; its chance is ours, its waits too where `waits` surrounds it."""
     client = _session().create_client(service, region_name="us-east-1", config=CONFIG)
     events, event_name = client.meta.events, client.meta.service_model.service_id.hyphenize()
     events.unregister(f"needs-retry.{event_name}", unique_id=f"retry-config-{event_name}")
-    retries = standard.register_retry_handler(client, MAX_ATTEMPTS)
+    retries = standard.register_retry_handler(client, attempts_max)
     retries._retry_policy._retry_backoff._random = jitter
 
     def before_send(request: Any, event_name: str, **_: Any) -> AWSResponse:

@@ -14,3 +14,9 @@ def test_a_hurried_client_gives_up_in_time(service: str, most: float) -> None:
     config = client(service, hurried=True).meta.config
     attempts = config.retries["total_max_attempts"]
     assert attempts * (config.connect_timeout + config.read_timeout) <= most
+
+
+def test_a_client_with_a_deadline_asks_once() -> None:
+    config = client("dynamodb", 100).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (0.1, 0.1)
+    assert config.retries["total_max_attempts"] == 1

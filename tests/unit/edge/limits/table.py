@@ -16,10 +16,11 @@ NAME = "buckets"
 
 class Table:
     """The table; `calls` counts what was asked of it. `rival` is called before each update that no
-    rival makes; the next `conflicts` updates meet a transaction."""
+    rival makes; the next `conflicts` updates meet a transaction; `failure` is what every call
+    meets, sent once."""
 
     def __init__(self) -> None:
-        self._client = fast_client("dynamodb", self._send, lambda _: None, lambda: 0.5)
+        self._client = fast_client("dynamodb", self._send, lambda _: None, lambda: 0.5, 1)
         self.clear()
 
     def clear(self) -> None:
@@ -27,6 +28,7 @@ class Table:
         self._backend, self.calls = DynamoDB(), 0
         self.rival: Callable[[], object] | None = None
         self.conflicts = 0
+        self.failure: Exception | None = None
         self._client.create_table(
             TableName=NAME,
             BillingMode="PAY_PER_REQUEST",
@@ -37,7 +39,7 @@ class Table:
 
     def container(self) -> Buckets:
         """A container that knows nothing yet."""
-        return Buckets(self._client, NAME)
+        return Buckets(lambda deadline_ms: self._client, NAME)
 
     def item(self, key: str) -> dict[str, Any]:
         """What is kept of an identity."""
@@ -54,6 +56,8 @@ class Table:
     def _send(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         pause()
         self.calls += 1
+        if self.failure is not None:
+            raise self.failure
         if operation == "UpdateItem" and self.conflicts:
             self.conflicts -= 1
             raise Refused("TransactionConflictException", "A transaction is under way")

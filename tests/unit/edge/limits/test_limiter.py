@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
+from functions.edge.limits.breaker import FAILURES, PAUSE_MS
 from functions.edge.limits.limiter import Limiter
 from functions.edge.limits.rules import Asked, Rule
+from tests.support.cloud.errors import Refused
 from tests.unit.edge.limits.table import Table
 
 NOW = 1_795_000_000_000
@@ -20,3 +23,35 @@ def test_a_crowd_on_one_bucket_gets_nobody_through_uncounted(closed: bool) -> No
     assert not decision.allows
     assert decision.verdict is not None
     assert decision.verdict.wait > 0
+
+
+def test_a_table_that_does_not_answer_is_left_alone_and_tried_again() -> None:
+    table = Table()
+    limiter = Limiter(table.container())
+    table.failure = ReadTimeoutError(endpoint_url="https://table")
+    for _ in range(FAILURES):
+        assert uncounted(limiter, NOW)
+    asked = table.calls
+    assert uncounted(limiter, NOW + PAUSE_MS - 1)
+    assert table.calls == asked
+    assert uncounted(limiter, NOW + PAUSE_MS)
+    assert uncounted(limiter, NOW + PAUSE_MS + 1)
+    assert table.calls == asked + 1
+    table.failure = None
+    assert not uncounted(limiter, NOW + 2 * PAUSE_MS)
+    assert not uncounted(limiter, NOW + 2 * PAUSE_MS)
+
+
+def test_a_key_that_is_asked_too_often_closes_no_other_one() -> None:
+    table = Table()
+    limiter = Limiter(table.container())
+    table.failure = Refused("ProvisionedThroughputExceededException", "too often")
+    for _ in range(FAILURES):
+        assert uncounted(limiter, NOW)
+    table.failure = None
+    assert not uncounted(limiter, NOW)
+
+
+def uncounted(limiter: Limiter, now: int) -> bool:
+    [decision] = limiter.check("default", [RULE], ASKED, now)
+    return decision.verdict is None
