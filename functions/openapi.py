@@ -49,6 +49,10 @@ Some answers are the gateway's own and have another shape, `{"message": "..."}` 
 `application/json`, and no `X-Request-Id`: 401 without a valid token, 404 where no route fits, 413 \
 above 10 MB, 429 when throttled, 500 and 503 when a function could not run.
 
+How often a caller may use a route is told by `X-RateLimit-Limit`, `-Remaining` and `-Reset` \
+(epoch seconds), `RateLimit` and `RateLimit-Policy` where a token is needed; 429 `rate_limited` \
+says in `Retry-After` when to come again.
+
 Unknown fields and query parameters are refused; answers may gain fields."""
 
 
@@ -167,6 +171,8 @@ class GatewayError(BaseModel):
     message: str
 
 
+ON_GUARD: Kinds = {429: ("rate_limited",)}
+"""What the guard answers on any route, by rules."""
 ON_EVERY_ROUTE: Kinds = {500: ("internal",), 503: ("unavailable",)}
 ON_SCOPE: Kinds = {401: ("unauthenticated",), 403: ("missing_scope",)}
 ON_BODY: Kinds = {
@@ -183,10 +189,8 @@ ON_CONDITION: Kinds = {412: ("version_mismatch",), 428: ("if_match_required",)}
 GATEWAY = {413, 429, 500, 503}
 """What the gateway may answer on any route; 401 and 404 only where it checks something."""
 
-RETRIED = {409, 503}
+RETRIED = {409, 429, 503}
 """What may come with a Retry-After."""
-
-PHRASES = {**TITLES, 429: "Too Many Requests"}
 
 CORRELATION: Json = {
     "name": "X-Correlation-Id",
@@ -245,6 +249,7 @@ def problems_of(operation: Operation) -> dict[int, list[str]]:
     """Every kind of problem that an operation may answer with, the edge's own included."""
     parts = [
         (ON_EVERY_ROUTE, True),
+        (ON_GUARD, True),
         (ON_SCOPE, operation.scope is not None),
         (ON_BODY, operation.body is not None),
         (ON_QUERY, operation.query is not None),
@@ -383,7 +388,7 @@ def _refusal(status: int, kinds: list[str], gateway: bool) -> Json:
         content[JSON] = {"schema": _reference("GatewayError")}
     causes = [f"`{kind}`" for kind in kinds] + ["the gateway's own answer"] * gateway
     return {
-        "description": f"{PHRASES[status]}: {', '.join(causes)}.",
+        "description": f"{TITLES[status]}: {', '.join(causes)}.",
         "headers": _headers(REQUEST_ID, *([RETRY_AFTER] if status in RETRIED else [])),
         "content": content,
     }

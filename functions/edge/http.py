@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.edge.identity import Claims, Identity
+from functions.edge.identity import Claims, Identity, network_of
+from functions.edge.limits.guard import Guard
 from functions.edge.log import LogLine
 from functions.edge.problem import Problem, of_kernel, unavailable
 from functions.edge.runtime import Event, Handler, Runtime
@@ -57,6 +58,13 @@ class Request(NamedTuple):
         return str(self.event["requestContext"].get("domainName", ""))
 
     @property
+    def network(self) -> str:
+        """Whom the caller's address stands for, as the gateway saw it: anybody may write an
+        X-Forwarded-For. Empty where there is none."""
+        address = self.event["requestContext"]["http"].get("sourceIp", "")
+        return network_of(address) or ""
+
+    @property
     def remaining_ms(self) -> int:
         """Milliseconds until Lambda ends the run."""
         return int(self.context.get_remaining_time_in_millis())
@@ -75,29 +83,34 @@ class Request(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One route's function and the scope that it takes; None makes it public."""
+    """One route's function and the scope that it takes; None makes it public. A `service` asks it
+    on behalf of many."""
 
     run: Callable[[Request], Answer]
     scope: str | None
+    service: bool = False
 
 
 def http(runtime: Runtime, capability: str, routes: Mapping[str, Route]) -> Handler:
     """A Lambda handler for some routes of the HTTP API, by route key ("GET /v1/links/{code}")."""
-    names = settings(Claims, runtime.env)
+    names, guard = settings(Claims, runtime.env), Guard(runtime)
 
     def handler(event: Event, context: Any) -> Event:
-        request_id = event["requestContext"]["requestId"]
+        request_id, key = event["requestContext"]["requestId"], event["routeKey"]
         log = LogLine(runtime, capability, request_id)
+        quota: Mapping[str, str] = {}
         try:
             request = _request(event, request_id, log, names, context)
-            answer = _respond(_run(routes[event["routeKey"]], request))
+            _authorize(routes[key], request)
+            quota = guard.admit(key, routes[key], request)
+            answer = _respond(routes[key].run(request))
         except Exception as error:
             problem = problem_of(error)
             explain(log, problem)
             answer = _refuse(problem, request_id)
-        log.add(route=event["routeKey"], status=answer["statusCode"])
+        log.add(route=key, status=answer["statusCode"])
         log.write(_outcome(answer["statusCode"]))
-        answer["headers"]["x-request-id"] = request_id
+        answer["headers"] = {**quota, **answer["headers"], "x-request-id": request_id}
         return answer
 
     return handler
@@ -151,10 +164,9 @@ def _request(event: Event, request_id: str, log: LogLine, names: Claims, context
     )
 
 
-def _run(route: Route, request: Request) -> Answer:
+def _authorize(route: Route, request: Request) -> None:
     if route.scope is not None and route.scope not in request.caller.scopes:
         raise Problem(403, "missing_scope", f"The token lacks the scope {route.scope}.")
-    return route.run(request)
 
 
 def _passing(error: ClientError) -> bool:

@@ -8,6 +8,22 @@ from typing import Any, NamedTuple
 from functions.kernel.store import DEFAULT_TENANT
 
 
+def network_of(address: str) -> str | None:
+    """Who an IP address stands for: of IPv6 its /64, which is one customer's (RFC 6177); None if it
+    is none."""
+    from ipaddress import IPv4Address, IPv6Network, ip_address
+
+    try:
+        found = ip_address(address.strip())
+    except ValueError:
+        return None
+    if isinstance(found, IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((found.packed[:8] + bytes(8), 64)))
+
+
 class Claims(NamedTuple):
     """The names of the claims to read; any issuer's can be configured."""
 

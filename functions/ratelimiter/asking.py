@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.edge.http import Request
+from functions.edge.identity import network_of
 from functions.edge.limits.rules import MAX_IDENTITY, Asked
 from functions.edge.problem import Problem
 
@@ -90,21 +91,6 @@ def _identities(given: Mapping[str, Any], fault: Any) -> dict[str, str]:
         else:
             found[f"header:{name.lower()}"] = value
     return found
-
-
-def network_of(address: str) -> str | None:
-    """Whose bucket an address is: of IPv6 its /64, which is what one customer gets (RFC 6177)."""
-    from ipaddress import IPv4Address, ip_address
-
-    try:
-        found = ip_address(address.strip())
-    except ValueError:
-        return None
-    if isinstance(found, IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return f"{found.packed[:8].hex()}/64"
 
 
 def _is_text(value: object, most: int) -> bool:

@@ -12,7 +12,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from functions.edge.validation import to_millis
-from functions.openapi import JSON, PROBLEM_JSON, Json, Operation, problems_of
+from functions.openapi import JSON, ON_GUARD, PROBLEM_JSON, Json, Operation, problems_of
 from tests.support.handlers import ROOT
 from tests.support.http_api import Response
 from tests.support.pump import Stack
@@ -26,10 +26,15 @@ FORMATS.checks("date-time", raises=ValueError)(lambda text: to_millis(text) >= 0
 
 
 def documented(operation: Operation) -> set[tuple[int, str]]:
-    """The statuses that an operation may answer with, and the problems under each."""
+    """The statuses that an operation may answer with, and the problems under each; but for what
+    the guard refuses on any route, unless the operation may refuse so itself."""
+    own = operation.problems.items()
     refusals = {
-        (status, kind) for status, kinds in problems_of(operation).items() for kind in kinds
-    }
+        (status, kind)
+        for status, kinds in problems_of(operation).items()
+        for kind in kinds
+        if kind not in ON_GUARD.get(status, ())
+    } | {(status, kind) for status, kinds in own for kind in kinds}
     return refusals | {(status, "") for status in operation.answers}
 
 

@@ -28,14 +28,25 @@ class Priced(NamedTuple):
     rcu: float
     wcu: float
     dollars: float
+    guard: str
 
 
 def line(bill: Bill) -> Priced:
     """A bill as a line of the page."""
-    calls = " + ".join(
+    dollars = round(bill.dollars_per_million(), 2)
+    return Priced(bill.name, _calls(bill), bill.rcu, bill.wcu, dollars, _guard(bill))
+
+
+def _guard(bill: Bill) -> str:
+    if bill.guard is None or not bill.guard.calls:
+        return ""
+    return f"{_calls(bill.guard)}: {bill.guard.dollars_per_million():.2f}"
+
+
+def _calls(bill: Bill) -> str:
+    return " + ".join(
         f"{count} {name.partition(':')[2]}" for name, count in bill.by_operation.items()
     )
-    return Priced(bill.name, calls, bill.rcu, bill.wcu, round(bill.dollars_per_million(), 2))
 
 
 def page(capabilities: Mapping[str, Sequence[Priced]], stack: Stack) -> str:
@@ -47,14 +58,16 @@ def page(capabilities: Mapping[str, Sequence[Priced]], stack: Stack) -> str:
         "RCU and WCU are DynamoDB capacity units, indexes included, worked out from item sizes.",
         "Dollars are per million operations in us-east-1 on demand, with one HTTP API request and",
         "one Lambda invocation (20 ms at 512 MB, arm64) where there are such. Containers are warm:",
-        "a cold one of a function that signs or derives also reads the secret once.",
+        "a cold one of a function that signs or derives also reads the secret once. What guards",
+        "our routes has a column of its own: its calls, and dollars per million of them.",
     ]
     for capability, priced in capabilities.items():
-        lines += ["", f"## {capability}", "", "| Operation | AWS calls | RCU | WCU | $/million |"]
-        lines += ["|---|---|---:|---:|---:|"]
+        lines += ["", f"## {capability}", ""]
+        lines += ["| Operation | AWS calls | RCU | WCU | $/million | guard |"]
+        lines += ["|---|---|---:|---:|---:|---|"]
         lines += [
-            f"| {operation} | {calls} | {rcu:g} | {wcu:g} | {dollars:.2f} |"
-            for operation, calls, rcu, wcu, dollars in priced
+            f"| {operation} | {calls} | {rcu:g} | {wcu:g} | {dollars:.2f} | {guard} |"
+            for operation, calls, rcu, wcu, dollars, guard in priced
         ]
     return "\n".join(lines + _idle(stack)) + "\n"
 

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 
 import pytest
 
+from functions.edge.limits.rules import Rule, encode
 from tests.integration.analytics.driving import drive as drive_analytics
 from tests.integration.ratelimiter.driving import drive as drive_ratelimiter
 from tests.integration.shortener.driving import drive as drive_shortener
 from tests.support.access import Access, granted
 from tests.support.cloud.replacing_moto import dynamodb_in_memory
+from tests.support.deployment import routes_of
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 from tests.support.template import Template
 
 TEMPLATES = list(Template(ROOT / "template.yaml", {}).family())
+SCOPES = "shortener:read shortener:write analytics:read analytics:write ratelimiter:read ops"
 FUNCTIONS = [name for each in TEMPLATES for name in each.names("AWS::Serverless::Function")]
 
 
@@ -24,12 +27,26 @@ def seen() -> Mapping[str, set[Access]]:
     """What each function did in a run through everything, faults included: each capability's in a
     stack of its own."""
     found: dict[str, set[Access]] = {name: set() for name in FUNCTIONS}
-    for run in (drive_shortener, drive_analytics, drive_ratelimiter):
-        with dynamodb_in_memory(), Stack([ROOT / "template.yaml"]) as stack:
+    for run, rules in (
+        (drive_shortener, "[]"),
+        (drive_analytics, "[]"),
+        (drive_ratelimiter, "[]"),
+        (drive_guard, encode([Rule("once", "/**", 1, 3600, identifiers=("user",))])),
+    ):
+        with dynamodb_in_memory(), Stack([ROOT / "template.yaml"], {"GuardRules": rules}) as stack:
             run(stack)
             for name in FUNCTIONS:
                 found[name] |= stack.meter.touched(name)
     return found
+
+
+def drive_guard(stack: Stack) -> None:
+    """Every route with a token: allowed once, denied, and denied when what is known is old."""
+    for route in (route for each in TEMPLATES for route in routes_of(each) if route.needs_token):
+        for _ in range(2):
+            claims = {"custom:scopes": SCOPES}
+            stack.request(route.method, route.path, user="ada", claims=claims)
+            stack.clock.advance(2)
 
 
 def allowed(function: str) -> set[Access]:

@@ -47,6 +47,7 @@ from tests.support.cloud.secrets import SecretsManager
 from tests.support.cloud.sns import SNS
 from tests.support.cloud.sqs import SQS, Queue
 from tests.support.deployment import (
+    UNGUARDED,
     Function,
     Subscription,
     functions_of,
@@ -178,7 +179,8 @@ def deployment(
     only: tuple[str, ...] = ("",),
 ) -> Deployment:
     """Reads templates once for all seeds; of the functions `only` those whose names begin so."""
-    templates = [each for path in paths for each in Template(path, dict(arguments)).family()]
+    given = UNGUARDED | dict(arguments)
+    templates = [each for path in paths for each in Template(path, given).family()]
     tables, queues, secrets, names = {}, {}, {}, {}
     topics: list[str] = []
     buckets: list[str] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from functions.edge.limits.rules import Rule, encode
 from infra.local.__main__ import this_machine
 from infra.local.artifacts import build
 from infra.local.deployment import deploy
@@ -19,6 +20,16 @@ from infra.local.users import Claims, token
 
 if TYPE_CHECKING:
     from localstack_client.session import Session
+
+
+GUARDED, AT_ONCE = "guarded", 3
+GUARD_RULES = encode(
+    [
+        Rule("many", "/**", 1_000_000, 1, tier="free", identifiers=("user",)),
+        Rule("few", "/**", AT_ONCE, 86_400, tier=GUARDED, closed=True, deadline=1000),
+    ]
+)
+"""Every user's request is counted, and those of one tier's may ask three times."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,8 @@ def deployed(scratch: Path) -> Iterator[Stack]:
     emulator.start()
     try:
         template = build(scratch / "build")
-        deploy(emulator.endpoint, template, {"PublicUrl": url, **this_machine()})
+        parameters = {"PublicUrl": url, "GuardRules": GUARD_RULES, **this_machine()}
+        deploy(emulator.endpoint, template, parameters)
         yield Stack(port, emulator.endpoint, url)
     finally:
         emulator.stop()

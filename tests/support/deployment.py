@@ -12,6 +12,9 @@ from tests.support.event_filter import Pattern
 from tests.support.http_api import Route, route_of
 from tests.support.template import REFS, REGION, Template, TemplateError
 
+UNGUARDED = {"GuardRules": "[]"}
+"""Parameters of most tests: what they ask for are a route's own calls, and often many at once."""
+
 UNBOUNDED = -1
 """Retries without end, which is a stream mapping's default."""
 

@@ -33,6 +33,8 @@ DOLLARS_PER_MILLION: Mapping[str, float] = {
 PAYLOAD = 64 * 1024
 """Bytes of payload that SQS and SNS bill as one request, a batch as a whole (Amazon SQS pricing,
 Amazon SNS pricing); that SNS hands messages to SQS costs nothing."""
+LIMITS = "Limits"
+"""The table of the guard's buckets, by its logical name."""
 S3_REQUESTS = {
     "PutObject": "s3:write",
     "ListObjectsV2": "s3:write",
@@ -50,11 +52,13 @@ class Bill:
     """One operation's calls in the order they were sent, and the requests AWS bills by number.
 
     Units are AWS capacity units. A call that the backend never saw is listed and costs nothing.
+    What the guard of our routes calls is on a bill of its own, `guard`.
     """
 
     name: str
     calls: list[Call] = field(default_factory=list)
     edge_requests: Counter[str] = field(default_factory=Counter)
+    guard: Bill | None = None
 
     @property
     def by_operation(self) -> Counter[str]:
@@ -121,8 +125,9 @@ class Meter:
     def record(self, call: Call) -> None:
         """Notes a call as it sets out."""
         self.calls.append(call)
+        guarding = any(resource == LIMITS for _, resource in call.accesses)
         for bill in self._open:
-            bill.calls.append(call)
+            (bill.guard if guarding and bill.guard else bill).calls.append(call)
 
     def request(self, kind: str) -> None:
         """Notes a request to the edge, which no client sends: "http" or "lambda"."""
@@ -132,7 +137,7 @@ class Meter:
     @contextmanager
     def operation(self, name: str) -> Iterator[Bill]:
         """Bills what happens inside; operations may nest, and then both are billed."""
-        bill = Bill(name)
+        bill = Bill(name, guard=Bill("guard"))
         self._open.append(bill)
         try:
             yield bill

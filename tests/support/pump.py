@@ -25,7 +25,7 @@ from moto import mock_aws
 from functions.edge.runtime import Handler, Runtime
 from tests.support.clock import FakeClock
 from tests.support.delivery import Pollers, hidden_too
-from tests.support.deployment import Function, Subscription, functions_of, routes_of
+from tests.support.deployment import UNGUARDED, Function, Subscription, functions_of, routes_of
 from tests.support.faults import Faults
 from tests.support.http_api import (
     Query,
@@ -85,8 +85,9 @@ class LambdaContext:
 class Stack:
     """What the templates declare, running; a context manager, one at a time in a process.
 
-    `parameters` are the root templates'. `logs` are the lines that handlers wrote, parsed;
-    `failures` are the exceptions of deliveries and schedules, which Lambda would have retried.
+    `parameters` are the root templates'; no route is guarded unless they say so. `logs` are the
+    lines that handlers wrote, parsed; `failures` are the exceptions of deliveries and schedules,
+    which Lambda would have retried.
     """
 
     def __init__(
@@ -98,7 +99,9 @@ class Stack:
         self.clock = clock or FakeClock()
         self._start = self.clock.now()
         self._templates = [
-            template for path in templates for template in Template(path, parameters or {}).family()
+            template
+            for path in templates
+            for template in Template(path, {**UNGUARDED, **(parameters or {})}).family()
         ]
         self._mock = mock_aws()
         self._writes = Writes()

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.edge.limits.algorithms import SECOND, Verdict
 from functions.edge.limits.breaker import Breaker
 from functions.edge.limits.buckets import Buckets, Busy, Group, Taking
+from functions.edge.limits.memory import Memory
 from functions.edge.limits.rules import Asked, Rule, bucket, fitting
 
 MILLI = 1_000_000
@@ -35,9 +36,9 @@ class Decision(NamedTuple):
 
 
 class Limiter:
-    """The limits of one set of rules after the other, on one table of buckets."""
+    """The limits of one set of rules after the other, on the same buckets."""
 
-    def __init__(self, buckets: Buckets) -> None:
+    def __init__(self, buckets: Buckets | Memory) -> None:
         self._buckets = buckets
         self._breaker = Breaker()
 

@@ -50,7 +50,9 @@ class Checks:
 def build(runtime: Runtime) -> Handler:
     """The handler, in a given runtime."""
     checks = Checks(runtime, settings(Settings, runtime.env))
-    return http(runtime, "ratelimiter", {"POST /v1/check": Route(checks.check, WRITE)})
+    return http(
+        runtime, "ratelimiter", {"POST /v1/check": Route(checks.check, WRITE, service=True)}
+    )
 
 
 handler = entry(build, hurried=True)

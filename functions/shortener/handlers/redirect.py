@@ -171,7 +171,7 @@ class Redirects:
         now = self._now()
         minute, into = divmod(now, MINUTE_MS)
         key, gone_at = f"attempts#{found.stream.id}#{minute}", now // 1000 + 3600
-        visitor = _network(request.event["requestContext"]["http"].get("sourceIp", ""))
+        visitor = blake2b(request.network.encode(), digest_size=8).hexdigest()
         if not (
             self._quotas.take(f"{key}#{visitor}", ATTEMPTS_PER_VISITOR, gone_at)
             and self._quotas.take(key, ATTEMPTS_PER_LINK, gone_at)
@@ -204,15 +204,6 @@ def build(runtime: Runtime) -> Handler:
 
 def _cap(found: Found) -> str:
     return clicks_key(found.stream.id, found.link.created_at)
-
-
-def _network(address: str) -> str:
-    """A digest of the caller's address, of an IPv6 one its /64, which is one household's."""
-    if ":" in address:
-        from ipaddress import IPv6Network
-
-        address = str(IPv6Network(f"{address}/64", strict=False))
-    return blake2b(address.encode(), digest_size=8).hexdigest()
 
 
 def _ended(link: Link) -> Answer:

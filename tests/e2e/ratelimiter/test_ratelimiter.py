@@ -13,6 +13,8 @@ from tests.e2e.conftest import Stack
 
 LIMIT, AT_ONCE = 20, 8
 RULE = {"name": "search", "endpoint": "/api/search", "limit": LIMIT, "window": "1d"}
+# A busy emulator is late at times: then nobody is let through, and somebody gets less.
+RULE |= {"deadline_ms": 1000, "fail": "closed"}
 
 
 @pytest.fixture
@@ -39,10 +41,9 @@ def test_of_sixty_checks_eight_at_a_time_twenty_are_allowed(stack: Stack, tenant
     with client(stack, tenant, "ratelimiter:write") as gateway, ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda _: gateway.post("/v1/check", json=asked), range(60)))
         last = gateway.post("/v1/check", json=asked)
-    # A busy emulator may answer an update late, which the SDK repeats: less is allowed, never more.
     found = Counter(answer.status_code for answer in answers)
-    assert found.keys() == {200, 429}
-    assert LIMIT - AT_ONCE <= found[200] <= LIMIT
+    assert found.keys() <= {200, 429, 503}
+    assert LIMIT - found[503] <= found[200] <= LIMIT
     assert last.headers["x-ratelimit-remaining"] == "0"
     assert int(last.headers["retry-after"]) > 0
 

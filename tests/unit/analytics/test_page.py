@@ -29,7 +29,7 @@ def get(file: str, query: dict[str, str] | None = None, **sent: Any) -> dict[str
         "headers": sent.pop("headers", {}),
         "pathParameters": {"file": file},
         "queryStringParameters": query or {},
-        "requestContext": {"requestId": "request"},
+        "requestContext": {"requestId": "request", "http": {}},
     }
     answer: dict[str, Any] = page.build(runtime)(event, None)
     return answer

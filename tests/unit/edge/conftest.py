@@ -58,7 +58,11 @@ def event(
     base64: bool = False,
 ) -> dict[str, Any]:
     """A payload 2.0 event of POST /notes; without `claims` from nobody."""
-    context: dict[str, Any] = {"requestId": "request-1", "domainName": "api.example.com"}
+    context: dict[str, Any] = {
+        "requestId": "request-1",
+        "domainName": "api.example.com",
+        "http": {"sourceIp": "203.0.113.7"},
+    }
     if claims is not None:
         context["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
     made: dict[str, Any] = {

@@ -1,0 +1,63 @@
+"""What a client is told of its limits: the headers that it goes by, and why it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from functions.edge.limits.algorithms import SECOND
+from functions.edge.limits.limiter import Decision
+from functions.edge.problem import Problem
+
+UNCOUNTED = "The limits cannot be counted right now, and one of them is to refuse then."
+USED_UP = "Too many requests: a limit is used up."
+
+
+def told(decisions: Sequence[Decision], now: int) -> dict[str, str]:
+    """Of the limit that is nearest to its end: the customary headers, whose reset is a time in
+    epoch seconds, and those of draft-ietf-httpapi-ratelimit-headers-10, whose is a duration. `now`
+    is epoch ms."""
+    counted = [
+        (each.allows, each.verdict, each.rule)
+        for each in decisions
+        if each.verdict is not None and not each.rule.shadow
+    ]
+    if not counted:
+        return {}
+    _, verdict, rule = min(counted, key=lambda each: (each[0], each[1].remaining))
+    reset = seconds(verdict.reset)
+    found = {
+        # What remains is never more than that.
+        "X-RateLimit-Limit": str(rule.counted.at_once),
+        "X-RateLimit-Remaining": str(verdict.remaining),
+        "X-RateLimit-Reset": str(now // 1000 + reset),
+        "RateLimit-Policy": f'"{rule.name}";q={rule.limit};w={rule.window}',
+        "RateLimit": f'"{rule.name}";r={verdict.remaining};t={reset}',
+    }
+    waits = [each.wait for allows, each, _ in counted if not allows]
+    if waits and all(waits):
+        found["Retry-After"] = str(seconds(max(waits)))
+    return found
+
+
+def refusal(decisions: Sequence[Decision], now: int) -> Problem | None:
+    """What refuses: a 429 that names the rules, a 503 where a rule refuses what cannot be counted,
+    or nothing."""
+    refusing = [decision for decision in decisions if not decision.allows]
+    if not refusing:
+        return None
+    if any(decision.verdict is None for decision in refusing):
+        return Problem(503, "unavailable", UNCOUNTED, headers={"Retry-After": "1"})
+    faults = [{"field": each.rule.name, "reason": _reason(each)} for each in refusing]
+    return Problem(429, "rate_limited", USED_UP, faults, told(decisions, now))
+
+
+def seconds(nanoseconds: int) -> int:
+    """Rounded up: who waits as long as told must be allowed."""
+    return -(-nanoseconds // SECOND)
+
+
+def _reason(decision: Decision) -> str:
+    assert decision.verdict is not None
+    if not decision.verdict.wait:
+        return f"costs more than the {decision.rule.counted.at_once} that are ever there"
+    return f"is used up for {seconds(decision.verdict.wait)} seconds"

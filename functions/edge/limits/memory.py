@@ -1,0 +1,39 @@
+"""Buckets in memory: of one container, as long as it lives. They cost no call."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from functions.edge.limits.algorithms import Verdict, algorithm
+from functions.edge.limits.buckets import REMEMBERED, Group
+
+Key = tuple[str, str]
+"""A bucket's and a limit's."""
+
+
+class Memory:
+    """The newest used buckets, by the same algorithms as those of a table."""
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[Key, Any] = OrderedDict()
+
+    def take(self, groups: Sequence[Group], now: int) -> list[Verdict]:
+        """As Buckets.take, without a table."""
+        verdicts, after = [], {}
+        for group in groups:
+            for limit, cost in group.takings:
+                key = (group.key, limit.id)
+                verdict, after[key] = algorithm(limit).decide(self._states.get(key), now, cost)
+                verdicts.append(verdict)
+        if all(verdict.allowed for verdict in verdicts):
+            self._remember(after)
+        return verdicts
+
+    def _remember(self, states: dict[Key, Any]) -> None:
+        for key, state in states.items():
+            self._states[key] = state
+            self._states.move_to_end(key)
+        while len(self._states) > REMEMBERED:
+            self._states.popitem(last=False)
