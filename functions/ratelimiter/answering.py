@@ -9,6 +9,7 @@ from functions.edge.http import Answer
 from functions.edge.limits.algorithms import SECOND
 from functions.edge.limits.headers import refusal, seconds, told
 from functions.edge.limits.limiter import Decision
+from functions.edge.problem import Problem
 
 
 def answer(decisions: Sequence[Decision], now: int) -> Answer:
@@ -17,6 +18,11 @@ def answer(decisions: Sequence[Decision], now: int) -> Answer:
         raise problem
     limits = [_limit(decision, now) for decision in decisions]
     return Answer(200, {"allowed": True, "limits": limits}, told(decisions, now))
+
+
+def denied() -> Problem:
+    """What somebody on the deny list is answered."""
+    return Problem(403, "denied", "The request is of somebody on the deny list.")
 
 
 def _limit(decision: Decision, now: int) -> dict[str, Any]:

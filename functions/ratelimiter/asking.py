@@ -51,7 +51,8 @@ def asked_of(request: Request) -> Asked:
         detail = "The request has fields that cannot be accepted."
         raise Problem(422, "invalid", detail, faults)
     assert isinstance(endpoint, str)
-    return Asked(endpoint, method, identities, tier, cost)
+    address = given["ip"].strip() if "ip" in given else None
+    return Asked(endpoint, method, identities, tier, cost, address)
 
 
 def _object(request: Request) -> Mapping[str, Any]:

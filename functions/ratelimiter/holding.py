@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-from functions.edge.limits.rules import Rule, decode
+from functions.edge.limits.rules import Rulebook, decode
 from functions.kernel.store import EventStore, load
 from functions.ratelimiter.decider import DECIDER, stream_id
 
@@ -17,7 +17,7 @@ TENANTS = 200
 
 
 class _Entry(NamedTuple):
-    rules: Sequence[Rule]
+    book: Rulebook
     read_at: int
 
 
@@ -30,21 +30,21 @@ class HoldingRules:
         self._now = now
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
-    def of(self, tenant: str) -> Sequence[Rule]:
-        """A tenant's rules. Raises what the store raises where none were ever read."""
+    def of(self, tenant: str) -> Rulebook:
+        """A tenant's rulebook. Raises what the store raises where none were ever read."""
         entry, now = self._entries.get(tenant), self._now()
         if entry is not None and now - entry.read_at < FRESH_MS:
-            return entry.rules
+            return entry.book
         try:
             found = load(self._store, DECIDER, stream_id(tenant), consistent=False).state
         except Exception:
             if entry is None:
                 raise
-            rules = entry.rules
+            book = entry.book
         else:
-            rules = decode(found.holding)
-        self._entries[tenant] = _Entry(rules, now)
+            book = decode(found.holding)
+        self._entries[tenant] = _Entry(book, now)
         self._entries.move_to_end(tenant)
         if len(self._entries) > TENANTS:
             self._entries.popitem(last=False)
-        return rules
+        return book

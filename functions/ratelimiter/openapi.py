@@ -72,6 +72,10 @@ class ShownRule(BaseModel):
     shadow: bool
 
 
+ShownEntry = Annotated[dict[str, str], Field(min_length=1, max_length=1)]
+"""Somebody on a list: an identity by its kind."""
+
+
 class RulesVersion(BaseModel):
     """A version that was published, and what tells its rules from others."""
 
@@ -86,6 +90,8 @@ class ShownRules(BaseModel):
     active: int | None
     versions: list[RulesVersion]
     rules: list[ShownRule]
+    allow: list[ShownEntry]
+    deny: list[ShownEntry]
 
 
 RATELIMITER = Capability(
@@ -132,7 +138,7 @@ RATELIMITER = Capability(
             body=Check,
             query=NoQuery,
             answers={200: Answer("It may.", Checked)},
-            problems={429: ("rate_limited",)},
+            problems={403: ("denied",), 429: ("rate_limited",)},
         ),
     },
 )

@@ -7,17 +7,21 @@ from collections import Counter
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from functions.edge.limits.algorithms import MAX_LOG, Name
 from functions.edge.limits.buckets import DEADLINE_MS
-from functions.edge.limits.rules import Rule, encode
+from functions.edge.limits.lists import Entry, Listed, network
+from functions.edge.limits.rules import MAX_IDENTITY, Rule, Rulebook, encode
 from functions.edge.validation import Query, Schema
+from functions.kernel.codec import to_json
 from functions.ratelimiter.decider import RuleSet
 
 MAX_RULES = 100
-MAX_TEXT = 16_000
-"""Bytes of a version: a commit holds the newest, the one that holds, and the change."""
+MAX_LISTED = 200
+MAX_TEXT = 20_000
+"""Bytes of a version as it stands in a commit, which holds the newest, the one that holds, and the
+change."""
 MAX_AMOUNT = 1_000_000
 MAX_WINDOW = 30 * 86_400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -101,10 +105,27 @@ class NewRule(Schema):
         )
 
 
+def to_entry(given: dict[str, str]) -> dict[str, str]:
+    """Somebody on a list as it is kept. Raises ValueError."""
+    return {kind: network(value) if kind == "ip" else value for kind, value in given.items()}
+
+
+NewEntry = Annotated[
+    dict[Identifier, Annotated[str, Field(min_length=1, max_length=MAX_IDENTITY)]],
+    Field(min_length=1, max_length=1),
+    AfterValidator(to_entry),
+]
+"""One identity by its kind."""
+NewList = Annotated[list[NewEntry], Field(max_length=MAX_LISTED, default_factory=list)]
+
+
 class NewRules(Schema):
-    """Body of PUT /v1/rules: all rules of the next version."""
+    """Body of PUT /v1/rules: all that holds with the next version. Who is on `deny` is refused, on
+    `allow` alone is not counted."""
 
     rules: Annotated[list[NewRule], Field(max_length=MAX_RULES)]
+    allow: NewList
+    deny: NewList
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -114,13 +135,18 @@ class NewRules(Schema):
         whats = Counter(rule.rule()._replace(name="", limit=0, burst=0) for rule in self.rules)
         if any(number > 1 for number in whats.values()):
             raise ValueError("two rules differ in nothing but their name and limit")
-        if len(self.text().encode()) > MAX_TEXT:
-            raise ValueError(f"the rules are above {MAX_TEXT} bytes")
+        if len(to_json(self.text()).encode()) > MAX_TEXT:
+            raise ValueError(f"the rules and lists are above {MAX_TEXT} bytes")
         return self
 
     def text(self) -> str:
-        """The rules as they are kept."""
-        return encode(rule.rule() for rule in self.rules)
+        """The rulebook as it is kept."""
+        rules = tuple(rule.rule() for rule in self.rules)
+        return encode(Rulebook(rules, _listed(self.allow), _listed(self.deny)))
+
+
+def _listed(entries: list[dict[str, str]]) -> Listed:
+    return Listed.of(Entry(*item) for entry in entries for item in entry.items())
 
 
 class NoQuery(Query):
@@ -138,13 +164,15 @@ def digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-def rules_body(rules: RuleSet, number: int | None, shown: list[Rule]) -> dict[str, Any]:
+def rules_body(rules: RuleSet, number: int | None, shown: Rulebook) -> dict[str, Any]:
     """A version of a tenant's rules, None for none, and what other versions there are."""
     return {
         "version": number,
         "active": rules.active,
         "versions": [{"version": each, "digest": mark} for each, mark, _ in rules.published],
-        "rules": [_shown(rule) for rule in shown],
+        "rules": [_shown(rule) for rule in shown.rules],
+        "allow": [{each.kind: each.value} for each in shown.allow.entries],
+        "deny": [{each.kind: each.value} for each in shown.deny.entries],
     }
 
 

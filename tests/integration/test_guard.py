@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions.edge.limits.rules import Rule, encode
+from functions.edge.limits.rules import Rule, Rulebook, encode
 from functions.edge.settings import InvalidSettings
 from tests.integration.contract import Contract
 from tests.support.cloud.replacing_moto import dynamodb_in_memory
@@ -28,6 +28,7 @@ ROUTES = [
     for route in routes_of(template)
 ]
 OF_USERS = [route for route in ROUTES if route.needs_token]
+LISTS = '{"rules": [], "allow": [["user", "ada"]]}'
 OF_SERVICES = {"POST /v1/check"}
 
 
@@ -78,7 +79,7 @@ def test_what_is_public_or_of_a_service_is_guarded_without_a_call(stack: Stack, 
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[Stack]:
     kinds = ("user", "ip", "service")
-    yield from guarded(encode([Rule("once", "/**", 1, 2_592_000, identifiers=kinds)]))
+    yield from guarded(encode(Rulebook((Rule("once", "/**", 1, 2_592_000, identifiers=kinds),))))
 
 
 @pytest.mark.parametrize("key", sorted(route.key for route in ROUTES))
@@ -141,11 +142,11 @@ def test_a_table_that_does_not_answer_lets_everybody_through_and_is_told(stack: 
 
 
 def test_a_deployment_has_rules_of_its_own() -> None:
-    rules = [
+    rules = (
         Rule("reads", "/v1/**", 2, 60, methods=("GET",), identifiers=("user",)),
         Rule("paid", "/v1/links", 5, 60, identifiers=("tenant",), tier="paid", closed=True),
-    ]
-    for stack in guarded(encode(rules)):
+    )
+    for stack in guarded(encode(Rulebook(rules))):
         found = [ask(stack, "GET /v1/links").status for _ in range(3)]
         assert found == [200, 200, 429]
         assert ask(stack, "POST /v1/links").status == 400
@@ -155,7 +156,7 @@ def test_a_deployment_has_rules_of_its_own() -> None:
         assert answer.status == 503
 
 
-@pytest.mark.parametrize("text", ["{", "5", '["few"]', '[{"name": "few"}]'])
+@pytest.mark.parametrize("text", ["{", "5", '["few"]', '[{"name": "few"}]', LISTS])
 def test_rules_that_are_none_are_a_fault_of_the_deployment(text: str) -> None:
     for stack in guarded(text):
         with pytest.raises(InvalidSettings, match="GUARD_RULES"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from functions.edge.limits.rules import Rule, encode
+from functions.edge.limits.rules import Rule, Rulebook, encode
 from tests.integration.analytics.driving import drive as drive_analytics
 from tests.integration.ratelimiter.driving import drive as drive_ratelimiter
 from tests.integration.shortener.driving import drive as drive_shortener
@@ -31,7 +31,7 @@ def seen() -> Mapping[str, set[Access]]:
         (drive_shortener, "[]"),
         (drive_analytics, "[]"),
         (drive_ratelimiter, "[]"),
-        (drive_guard, encode([Rule("once", "/**", 1, 3600, identifiers=("user",))])),
+        (drive_guard, encode(Rulebook((Rule("once", "/**", 1, 3600, identifiers=("user",)),)))),
     ):
         with dynamodb_in_memory(), Stack([ROOT / "template.yaml"], {"GuardRules": rules}) as stack:
             run(stack)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from functions.edge.limits.rules import Rule, encode
+from functions.edge.limits.rules import Rule, Rulebook, encode
 from infra.local.__main__ import this_machine
 from infra.local.artifacts import build
 from infra.local.deployment import deploy
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 GUARDED, AT_ONCE = "guarded", 3
 GUARD_RULES = encode(
-    [
-        Rule("many", "/**", 1_000_000, 1, tier="free", identifiers=("user",)),
-        Rule("few", "/**", AT_ONCE, 86_400, tier=GUARDED, closed=True, deadline=1000),
-    ]
+    Rulebook(
+        (
+            Rule("many", "/**", 1_000_000, 1, tier="free", identifiers=("user",)),
+            Rule("few", "/**", AT_ONCE, 86_400, tier=GUARDED, closed=True, deadline=1000),
+        )
+    )
 )
 """Every user's request is counted, and those of one tier's may ask three times."""
 

@@ -34,7 +34,7 @@ of a user, of an address where no token is asked for, of a service."""
 
 class Settings(NamedTuple):
     """What a function is told: the table of all users' buckets, none to count in containers alone,
-    and rules as Rule's `encode` writes them, else the default ones."""
+    and rules as `encode` writes them, else the default ones."""
 
     limits_table: str = ""
     guard_rules: str = ""
@@ -82,6 +82,9 @@ def _rules(text: str) -> Sequence[Rule]:
     if not text:
         return DEFAULT
     try:
-        return decode(text)
+        book = decode(text)
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidSettings("GUARD_RULES is no list of rules") from error
+    if book.allow.entries or book.deny.entries:
+        raise InvalidSettings("GUARD_RULES has lists, which the guard does not know")
+    return book.rules

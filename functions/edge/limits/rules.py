@@ -10,12 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b, sha256
-from typing import NamedTuple
-from unicodedata import normalize
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from functions.edge.limits.algorithms import SECOND, Limit, Name
 from functions.edge.limits.buckets import DEADLINE_MS
+from functions.edge.limits.lists import Entry, Listed, same
 
 MAX_IDENTITY = 512
 """Characters of an identity, beyond which nobody's name goes."""
@@ -58,28 +58,48 @@ class Rule(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request as rules see it: `identities` by kind, such as user or ip, `cost` in tokens."""
+    """A request as rules see it: `identities` by kind, such as user or ip, `cost` in tokens. Where
+    an ip among them stands for a network, `address` is the whole one."""
 
     endpoint: str
     method: str
     identities: Mapping[str, str]
     tier: str = "free"
     cost: int = 1
+    address: str | None = None
 
 
-def encode(rules: Iterable[Rule]) -> str:
-    """Rules as text; the same rules give the same."""
-    return json.dumps(
-        [{k: v for k, v in rule._asdict().items() if v != _DEFAULTS.get(k)} for rule in rules],
-        separators=(",", ":"),
-        sort_keys=True,
-        ensure_ascii=False,
-    )
+class Rulebook(NamedTuple):
+    """All that holds at one time: the rules, and whom they do not concern."""
+
+    rules: tuple[Rule, ...] = ()
+    allow: Listed = Listed()
+    deny: Listed = Listed()
+
+    def standing(self, asked: Asked) -> Literal["denied", "allowed"] | None:
+        """What a request is whatever the rules say; None where they decide. Who stands on both
+        lists is denied."""
+        if self.deny.has(asked.identities, asked.address):
+            return "denied"
+        return "allowed" if self.allow.has(asked.identities, asked.address) else None
 
 
-def decode(text: str) -> list[Rule]:
-    """The rules that were encoded."""
-    return [_rule(data) for data in json.loads(text)]
+def encode(book: Rulebook) -> str:
+    """A rulebook as text; the same gives the same."""
+    data: dict[str, Any] = {"rules": [_data(rule) for rule in book.rules]}
+    for name, listed in (("allow", book.allow), ("deny", book.deny)):
+        if listed.entries:
+            data[name] = listed.entries
+    return json.dumps(data, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def decode(text: str) -> Rulebook:
+    """The rulebook that was encoded. Before there were lists it was a list of the rules alone."""
+    data = json.loads(text)
+    if isinstance(data, list):
+        data = {"rules": data}
+    allow, deny = (Listed.of(Entry(*each) for each in data.get(k, ())) for k in ("allow", "deny"))
+    return Rulebook(tuple(map(_rule, data["rules"])), allow, deny)
 
 
 def fitting(rules: Iterable[Rule], asked: Asked) -> list[tuple[Rule, str]]:
@@ -95,10 +115,13 @@ def fitting(rules: Iterable[Rule], asked: Asked) -> list[tuple[Rule, str]]:
 
 
 def bucket(scope: str, kind: str, identity: str, *apart: str) -> str:
-    """The key of an identity's bucket: of one length, and telling nobody's name. What looks the
-    same is the same (Unicode Standard Annex 15, form KC)."""
-    parts = [scope, kind, normalize("NFKC", identity), *apart]
+    """The key of an identity's bucket: of one length, and telling nobody's name."""
+    parts = [scope, kind, same(identity), *apart]
     return sha256(json.dumps(parts).encode()).hexdigest()[:40]
+
+
+def _data(rule: Rule) -> dict[str, object]:
+    return {k: v for k, v in rule._asdict().items() if v != _DEFAULTS.get(k)}
 
 
 def _rule(data: Mapping[str, object]) -> Rule:

@@ -12,7 +12,7 @@ from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
-from functions.ratelimiter.answering import answer
+from functions.ratelimiter.answering import answer, denied
 from functions.ratelimiter.asking import asked_of
 from functions.ratelimiter.holding import HoldingRules
 
@@ -41,7 +41,14 @@ class Checks:
             fault = {"field": min(request.query)[:100], "reason": "is not known"}
             raise Problem(422, "invalid", "The route takes no query.", [fault])
         asked, tenant, now = asked_of(request), request.caller.tenant, self._now()
-        decisions = self._limiter.check(tenant, self._rules.of(tenant), asked, now)
+        book = self._rules.of(tenant)
+        match book.standing(asked):
+            case "denied":
+                request.log.count("denied")
+                raise denied()
+            case "allowed":
+                return answer([], now)
+        decisions = self._limiter.check(tenant, book.rules, asked, now)
         request.log.count("denied", sum(not decision.allows for decision in decisions))
         request.log.count("uncounted", sum(decision.verdict is None for decision in decisions))
         return answer(decisions, now)

@@ -14,7 +14,7 @@ from tests.support.pump import Stack
 
 PUBLISH, READ_RULES = "PUT /v1/rules", "GET /v1/rules"
 ACTIVATE, CHECK = "POST /v1/rules/{version}/activate", "POST /v1/check"
-ONE: Json = {"rules": [{**LOGIN, "limit": 1}]}
+ONE: Json = {"rules": [{**LOGIN, "limit": 1}], "deny": [{"user": "mallory"}]}
 ASKED: Json = {"endpoint": "/api/login", "ip": "203.0.113.7"}
 
 
@@ -36,6 +36,7 @@ def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: 
     walk.ask(ACTIVATE, 200, at={"version": "1"})
     walk.ask(CHECK, 200, json=ASKED)
     walk.ask(CHECK, 429, "rate_limited", json=ASKED)
+    walk.ask(CHECK, 403, "denied", json={**ASKED, "user": "mallory"})
     walk.ask(READ_RULES, 404, "not_found", query={"version": "7"})
     walk.ask(PUBLISH, 200, json={"rules": [LOGIN]})
     for key, operation in RATELIMITER.operations.items():
