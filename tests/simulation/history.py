@@ -87,6 +87,8 @@ _UNTOLD = {
     "SecretId",
     "SecretString",
     "ARN",
+    # Of botocore's own making, so another each time.
+    "ClientRequestToken",
     "ReturnValuesOnConditionCheckFailure",
     "ExpressionAttributeNames",
     "Count",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from tests.simulation.chaos import Plan
 from tests.simulation.course import TURNS, Course, Result
 from tests.simulation.invariants import Capability, Log, Views
 from tests.simulation.operator import Bench, bench
+from tests.simulation.ratelimiter import run as limiting
 from tests.simulation.shortener import clients, links
 from tests.simulation.shortener.accepted import Promises
 from tests.simulation.shortener.moderators import Moderator
@@ -36,6 +37,12 @@ SWEEPS = 3
 STORM_SWEEPS = 4
 """Sweeps between the clients' last request and the end of all faults."""
 
+OTHERS: Mapping[str, Callable[[Plan], Result]] = {
+    "analytics": counting.simulate,
+    "ratelimiter": limiting.simulate,
+}
+"""The worlds but this one, which is the shortener's."""
+
 
 @cache
 def deployed() -> Deployment:
@@ -46,8 +53,8 @@ def deployed() -> Deployment:
 
 def simulate(plan: Plan) -> Result:
     """Runs one seed. Raises what is a mistake in the simulation itself."""
-    if plan.world == "analytics":
-        return counting.simulate(plan)
+    if plan.world in OTHERS:
+        return OTHERS[plan.world](plan)
     with World(plan, deployed()) as world, patch("functions.shortener.passwords._hasher", _hasher):
         return Simulation(world).result()
 

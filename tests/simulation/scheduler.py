@@ -47,6 +47,9 @@ class Scheduler:
     def spawn(self, name: str, body: Callable[[], object]) -> Task:
         """Starts an actor; its first turn comes when the scheduler gives it one."""
         task = Task(name, body, self._chance.choice(self._weights))
+        if isinstance(current := greenlet.getcurrent(), Task):
+            # A turn ends where turns are given, not with the actor that started this one.
+            task.parent = current.parent
         task.wake = self.now
         self._tasks.append(task)
         return task

@@ -79,6 +79,9 @@ THROTTLE_CODES = {
 }
 
 
+Params = Mapping[str, Any]
+
+
 class Service(Protocol):
     """A service of the cloud in memory."""
 
@@ -108,6 +111,7 @@ class Invocation:
     id: str
     begun: int
     deadline: float
+    event: Mapping[str, Any] = field(default_factory=dict)
     causes: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     sent: list[tuple[str, Any]] = field(default_factory=list)
@@ -232,6 +236,8 @@ def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
                         service, _, name = action.partition(":")
                         for operation in _WITHIN.get(name, (name,)):
                             yield function, service, operation
+                            if (function, operation) in _TOGETHER:
+                                yield function, service, "TransactWriteItems"
                         if action == "sqs:SendMessage":
                             yield from ((function, service, sent) for sent in _sends(function))
 
@@ -248,6 +254,8 @@ _WITHIN = {
     "SendMessage": (),
 }
 """What a policy allows, and the only operations in which the functions do it."""
+_TOGETHER = {("RatelimiterCheck", "UpdateItem")}
+"""What a function does in transactions too, for which it needs no other permission."""
 _SENDS = {
     "ShortenerCreate": ("SendMessage",),
     "ShortenerRedirect": ("SendMessage",),
@@ -283,8 +291,10 @@ class World:
     """One run's world; a context manager, one at a time in a process.
 
     `focus` is the (function, operation, kind of fault) that this seed brings about, `watchers` see
-    every change of a table, `served` are told of every answer of a function, `met` has the faults
-    of each actor's newest request, and `busy` counts requests whose client went on without them.
+    every change of a table, `heard` what a container's calls are answered (the container, the
+    operation, its parameters, the answer), `served` are told of every answer of a function, `met`
+    has the faults of each actor's newest request, and `busy` counts requests whose client went on
+    without them.
     `blind`, redirects find the store failing or slow more often than not.
     """
 
@@ -298,6 +308,7 @@ class World:
         self.deployed = deployed
         self.watchers: list[Callable[[Change], None]] = []
         self.served: list[Callable[[Served], None]] = []
+        self.heard: list[Callable[[Container, str, Params, Params], None]] = []
         self._staleness = plan.chance("staleness")
         self.dynamodb = DynamoDB(
             now=lambda: self.scheduler.now,
@@ -430,7 +441,7 @@ class World:
         return answer
 
     def _respond(self, route: Route, event: Mapping[str, Any], leave: bool = False) -> Response:
-        invocation = self._invocation(route.function)
+        invocation = self._invocation(route.function, event)
         try:
             container, result = self._run(route.function, event, invocation)
             answer = response_of(result)
@@ -463,7 +474,7 @@ class World:
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """Runs a function on an event. What its handler raises comes through; Crash, if the
         container died or the time ran out."""
-        invocation = self._invocation(function)
+        invocation = self._invocation(function, event)
         try:
             _, result = self._run(function, event, invocation)
         except Exception as failure:
@@ -473,9 +484,9 @@ class World:
             _excuse(invocation, f"{function} reported {result}")
         return result
 
-    def _invocation(self, function: str) -> Invocation:
-        timeout = self.deployed.functions[function].timeout
-        return Invocation(self.identify("invocation"), self.now, self.now + timeout * 1000)
+    def _invocation(self, function: str, event: Mapping[str, Any]) -> Invocation:
+        deadline = self.now + self.deployed.functions[function].timeout * 1000
+        return Invocation(self.identify("invocation"), self.now, deadline, event)
 
     def _run(
         self, function: str, event: Mapping[str, Any], invocation: Invocation
@@ -594,6 +605,8 @@ class World:
             raise
         self.note(what, params, answer, fault.kind if fault else "")
         self.coverage.hit("calls", container.function, operation)
+        for told in self.heard:
+            told(container, operation, params, answer)
         if fault is not None and fault.kind == "freeze":
             self.sleep((container.invocation.deadline - self.now) / 1000 * 2 * fault.degree)
             self._check_time(container)

@@ -10,6 +10,8 @@ from tests.simulation.analytics import expected as analytics
 from tests.simulation.analytics.mutants import MUTANTS as ANALYTICS
 from tests.simulation.coverage import Cell
 from tests.simulation.mutants import killed
+from tests.simulation.ratelimiter import expected as ratelimiter
+from tests.simulation.ratelimiter.mutants import MUTANTS as RATELIMITER
 
 __all__ = ["killed"]
 
@@ -24,6 +26,7 @@ class World(NamedTuple):
 WORLDS: Mapping[str, World] = {
     "shortener": World(lambda: expected.expected(run.deployed()), expected.EXEMPT),
     "analytics": World(analytics.expected, analytics.EXEMPT),
+    "ratelimiter": World(ratelimiter.expected, ratelimiter.EXEMPT),
 }
 """`shortener`: links and tallies. A plan names its world."""
-MUTANTS = (*mutants.MUTANTS, *ANALYTICS)
+MUTANTS = (*mutants.MUTANTS, *ANALYTICS, *RATELIMITER)

@@ -292,7 +292,7 @@ class SlidingWindow:
 
 
 class Log(NamedTuple):
-    """When what was taken, oldest first, and how often that was written down."""
+    """When what was taken, oldest first, and what tells this from how it was written before."""
 
     version: int
     entries: tuple[tuple[int, int], ...]
@@ -324,7 +324,8 @@ class SlidingLog:
             return Verdict(False, left, wait, self._reset(counting, now)), state
         # A clock that is behind writes no entry before the last one.
         at = max(now, counting[-1][0]) if counting else now
-        after = Log(log.version + 1, (*counting, (at, cost)))
+        # From the clock, since a log that has gone and begun anew is another one.
+        after = Log(max(log.version + 1, now), (*counting, (at, cost)))
         return self.taken(after, now, cost), after
 
     def taken(self, state: Log | None, now: int, cost: int) -> Verdict:

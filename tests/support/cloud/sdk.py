@@ -18,6 +18,7 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
@@ -62,6 +63,8 @@ def fast_client(
     def call(operation: str, params: Params) -> Params:
         # As botocore.endpoint.Endpoint._send_request and BaseClient._make_api_call do.
         model = template.meta.service_model.operation_model(operation)
+        # As botocore.handlers.generate_idempotent_uuid does: attempts of one call share it.
+        params = {**{name: str(uuid4()) for name in model.idempotent_members}, **params}
         context: Params = {}
         attempts = 0
         while True:

@@ -175,6 +175,18 @@ def test_what_the_table_has_forgotten_begins_anew(table: Table) -> None:
     assert taken(buckets, limit, START + 2 * SECOND)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bucket_that_began_anew_is_not_taken_for_the_one_that_was(
+    table: Table, name: str
+) -> None:
+    limit, later = minute(name, 2), START + 10 * MINUTE
+    first, second = table.container(), table.container()
+    assert taken(first, limit, START)
+    table.forget("ada")
+    assert taken(second, limit, later)
+    assert [taken(first, limit, later + place) for place in (1, 2)] == [True, False]
+
+
 def test_who_always_loses_is_told_so(table: Table) -> None:
     limit = minute("sliding_log", 100)
     loser, others = table.container(), table.container()

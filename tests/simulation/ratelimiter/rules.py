@@ -1,0 +1,221 @@
+"""The oracle's own idea of rules: what their events mean, which held when, what each container was
+told, and which of them a request comes under."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from tests.simulation.invariants import Capability, Log, State
+from tests.simulation.ratelimiter.counting import SECOND, Terms
+from tests.simulation.world import Container, Violation, World, physical
+from tests.support.cloud.dynamodb import Change
+
+RING = 8
+"""Commands with a key that a tenant's rules remember."""
+CHECK = "RatelimiterCheck"
+FRESH_MS = 30_000
+"""For so long a container may go by rules after others were activated."""
+SAME = {
+    "\uff41\uff44\uff41": "ada",
+    "2001:db8:1:2::9": "20010db800010002/64",
+    "2001:db8:1:2:3::4": "20010db800010002/64",
+}
+"""Names by which somebody goes who is counted under another."""
+_DEFAULTS: Mapping[str, Any] = {
+    "methods": [],
+    "identifiers": ["user", "ip"],
+    "tier": None,
+    "algorithm": "token_bucket",
+    "burst": 0,
+    "cost": 1,
+    "closed": False,
+    "shadow": False,
+}
+
+
+def stream_id(tenant: str) -> str:
+    """Where a tenant's rules are."""
+    return f"rules#{tenant}#default"
+
+
+class Asked(NamedTuple):
+    """What a request to /v1/check says."""
+
+    tenant: str
+    endpoint: str
+    identities: Mapping[str, str]
+    cost: int
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> Asked:
+        """From what its function got."""
+        body = json.loads(event["body"])
+        claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
+        named = {kind: body[kind] for kind in ("user", "ip", "tenant") if kind in body}
+        identities = {kind: SAME.get(name, name) for kind, name in named.items()}
+        return cls(claims["custom:tenant"], body["endpoint"], identities, body.get("cost", 1))
+
+
+class Owner(NamedTuple):
+    """Whose bucket it is; a shadow's is its `apart`, by the rule's name."""
+
+    tenant: str
+    kind: str
+    identity: str
+    apart: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where the bucket stands; containers of two versions of the code must agree on it."""
+        parts = [self.tenant, self.kind, self.identity, *([self.apart] if self.apart else [])]
+        return sha256(json.dumps(parts).encode()).hexdigest()[:40]
+
+
+class Rule(NamedTuple):
+    """One rule of a version."""
+
+    name: str
+    endpoint: str
+    identifiers: tuple[str, ...]
+    cost: int
+    closed: bool
+    shadow: bool
+    terms: Terms
+
+    @property
+    def counts_as(self) -> tuple[str, str, int]:
+        """What an edit must keep for the rule to go on with what was taken."""
+        return self.name, self.terms.algorithm, self.terms.window
+
+    def owner(self, asked: Asked) -> Owner | None:
+        """Whose bucket a request comes under by this rule, if it does."""
+        kind = next((kind for kind in self.identifiers if kind in asked.identities), None)
+        if kind is None or self.endpoint not in ("/**", asked.endpoint):
+            return None
+        apart = self.name if self.shadow else ""
+        return Owner(asked.tenant, kind, asked.identities[kind], apart)
+
+
+def parsed(text: str) -> list[Rule]:
+    """The rules of a version, from how it is kept."""
+    return [_rule({**_DEFAULTS, **each}) for each in json.loads(text)]
+
+
+def _rule(told: Mapping[str, Any]) -> Rule:
+    window, burst = told["window"] * SECOND, told["burst"] or told["limit"]
+    terms = Terms(told["algorithm"], told["limit"], window, burst)
+    names = ("name", "endpoint", "cost", "closed", "shadow")
+    own = {name: told[name] for name in names}
+    return Rule(identifiers=tuple(told["identifiers"]), terms=terms, **own)
+
+
+# ---- The log ----------------------------------------------------------------------------------
+
+
+def _fold(before: State, kind: str, data: dict[str, Any]) -> State:
+    new: State = {"events": 0, "published": [], "newest": "", "active": None, "holding": "[]"}
+    state = {**new, **before}
+    state["events"] += 1
+    published = {number: version for number, _, version in state["published"]}
+    if kind == "RulesPublished":
+        if data["number"] != max(published, default=0) + 1:
+            raise Violation("versions are numbered one after the other", str(data))
+        entry = [data["number"], data["digest"], state["events"]]
+        return {**state, "published": [*state["published"], entry], "newest": data["rules"]}
+    back = state["active"] is not None and data["number"] < state["active"]
+    if data["number"] not in published or back != (kind == "RulesRolledBack"):
+        raise Violation("what is activated was published", f"{kind} {data} after {state}")
+    return {**state, "active": data["number"], "holding": data["rules"]}
+
+
+CAPABILITY = Capability(
+    name="ratelimiter",
+    events="RatelimiterEvents",
+    # It has none yet, nor anything that follows from them.
+    views="",
+    view="",
+    projector="",
+    sweep="",
+    queues=(),
+    snapshot_every=1,
+    ring=RING,
+    fold=_fold,
+    ended=lambda state: False,
+    row=lambda version, state: {},
+    publisher="",
+    tells=lambda stream, commit: None,
+)
+
+
+class Rules:
+    """Every tenant's rules through the run."""
+
+    def __init__(self, world: World) -> None:
+        self.log = Log(world, CAPABILITY)
+        self._world = world
+        self._table = physical(world.deployed.names, CAPABILITY.events)
+        self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        world.heard.append(self._heard)
+        # After the log, which by then knows the commit.
+        world.watchers.append(self._activated)
+
+    def _heard(
+        self,
+        container: Container,
+        operation: str,
+        params: Mapping[str, Any],
+        answer: Mapping[str, Any],
+    ) -> None:
+        if (container.function, operation) != (CHECK, "Query"):
+            return
+        tenant = params["ExpressionAttributeValues"][":stream"]["S"].split("#")[1]
+        version = int(answer["Items"][0]["n"]["N"]) if answer["Items"] else 0
+        self._told[container.name, tenant] = version, self._world.now
+
+    def _activated(self, change: Change) -> None:
+        if change.table != self._table:
+            return
+        tenant = change.new["pk"]["S"].split("#")[1]
+        for kind, _, data in json.loads(change.new["e"]["S"]):
+            if data["rules"] != self.text(tenant, data["number"]):
+                raise Violation("a version's rules are those that were published", f"{kind} {data}")
+
+    def known_by(self, container: Container, tenant: str) -> list[Rule] | None:
+        """The rules that a container was told last; None if it never was."""
+        if (container.name, tenant) not in self._told:
+            return None
+        version, _ = self._told[container.name, tenant]
+        return parsed(self.log.state(stream_id(tenant), version).get("holding", "[]"))
+
+    def check_fresh(self, container: Container, tenant: str) -> None:
+        """What a container goes by held at some time of the last half minute, unless it asked and
+        got no answer."""
+        version, told = self._told[container.name, tenant]
+        if container.failed_at.get("Query", -1) > told:
+            self._world.coverage.hit("rules", "kept for want of others")
+            return
+        since = container.invocation.begun - FRESH_MS - self._world.weather.staleness
+        if version not in {each for each, _ in self.log.seen(stream_id(tenant), since)}:
+            detail = f"{container.name} goes by version {version} of {tenant}, told at {told}"
+            raise Violation("rules hold on for half a minute at most", detail)
+
+    def held(self, tenant: str, since: int) -> list[list[Rule]]:
+        """All that held since a true time, and may have been gone by."""
+        seen = self.log.seen(stream_id(tenant), since - FRESH_MS - self._world.weather.staleness)
+        return [parsed(state.get("holding", "[]")) for _, state in seen]
+
+    def text(self, tenant: str, number: int) -> str | None:
+        """The rules of a published version; None if there is none of that number."""
+        for commit in self.log.of(stream_id(tenant)):
+            for kind, _, data in commit.events:
+                if kind == "RulesPublished" and data["number"] == number:
+                    return str(data["rules"])
+        return None
+
+    def actives(self, tenant: str, since: int) -> Sequence[int | None]:
+        """The numbers of the versions that held since a true time."""
+        seen = self.log.seen(stream_id(tenant), since)
+        return [state.get("active") for _, state in seen]

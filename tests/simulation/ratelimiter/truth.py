@@ -1,0 +1,396 @@
+"""What must hold of buckets: of each write, of each answer to a check, of all that was admitted.
+
+Everything is counted again from what reached the table, in the order in which it did, by the clock
+of the container that wrote it (see counting.py); so a check that was denied must have been over its
+limit, and one that took must not have been.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from functions.edge.limits.buckets import TRIES
+from tests.simulation.ratelimiter.counting import (
+    SECOND,
+    Meter,
+    Terms,
+    bound,
+    new,
+    remaining,
+)
+from tests.simulation.ratelimiter.rules import Asked, Owner, Rule, Rules
+from tests.simulation.world import Container, Invocation, Served, Violation, World, physical
+from tests.support.cloud.dynamodb import Change, Item
+
+MILLI = 1_000_000
+CHECKS = "POST /v1/check"
+TRUSTED_MS = 1000
+"""For so long a container believes a denial without asking."""
+CROWDED = 1
+"""Seconds that who lost against others too often is told to wait."""
+UNASKABLE = {"throttle", "server_error", "lost_request", "lost_response"}
+"""Faults by which the store cannot be asked."""
+WRITES = ("UpdateItem", "TransactWriteItems")
+READS = ("GetItem",)
+
+Counted = tuple[Owner, tuple[str, str, int]]
+"""Whose limit, and what it counts as."""
+
+
+class Stood(NamedTuple):
+    """A limit's meter from a true time on (ms)."""
+
+    since: int
+    meter: Meter
+
+
+class Took(NamedTuple):
+    """What an invocation wrote: of whose bucket, and in which turn."""
+
+    owner: Owner
+    step: int
+    at: int
+
+
+class Admitted(NamedTuple):
+    """A check that was let through: when it began and when it wrote (true ms), its cost."""
+
+    begun: int
+    wrote: int
+    cost: int
+    terms: Terms
+
+
+class Check(NamedTuple):
+    """A check as the oracle sees it. `clock` is its container's, in ns; `groups` are the rules
+    that it comes under, by whose bucket; `impossible` those that it costs too much for."""
+
+    asked: Asked
+    clock: int
+    rules: Sequence[tuple[Rule, Owner]]
+
+    def cost(self, rule: Rule) -> int:
+        """What it costs by a rule."""
+        return self.asked.cost * rule.cost
+
+    @property
+    def impossible(self) -> list[Rule]:
+        """Rules that it is above for good."""
+        return [rule for rule, _ in self.rules if self.cost(rule) > rule.terms.at_once]
+
+    @property
+    def together(self) -> set[Owner]:
+        """Whose buckets it takes from, all or none."""
+        return {owner for rule, owner in self.rules if not rule.shadow}
+
+    def of(self, owner: Owner) -> list[Rule]:
+        """The rules that are counted in one bucket."""
+        return [rule for rule, own in self.rules if own == owner]
+
+
+Denials = Sequence[tuple[Rule, list[Meter]]]
+"""Rules that refuse, each with all that it stood at when it did."""
+
+
+class Truth:
+    """The oracle of one run."""
+
+    def __init__(self, world: World, rules: Rules) -> None:
+        self._world = world
+        self._rules = rules
+        self._table = physical(world.deployed.names, "RatelimiterBuckets")
+        self._meters: defaultdict[Counted, list[Stood]] = defaultdict(list)
+        self._terms: dict[Counted, Terms] = {}
+        self._owners: dict[str, Owner] = {}
+        self._took: defaultdict[str, list[Took]] = defaultdict(list)
+        self._writing: tuple[int, Check, set[Owner]] | None = None
+        self._admitted: defaultdict[Counted, list[Admitted]] = defaultdict(list)
+        world.watchers.append(self._watch)
+        world.served.append(self._served)
+
+    # ---- What is written ----------------------------------------------------------------------
+
+    def _watch(self, change: Change) -> None:
+        if change.table != self._table:
+            return
+        self._all_or_none()
+        if not change.new:
+            self._forgotten(change.old)
+            return
+        container = self._world.calling
+        assert container is not None, "only containers write buckets"
+        check = self._check(container)
+        by_key = {owner.key: owner for _, owner in check.rules}
+        key = change.new["pk"]["S"]
+        if key not in by_key:
+            raise Violation("a check takes of those whom it names", f"{check.asked}: {key}")
+        owner = self._owners[key] = by_key[key]
+        for rule in check.of(owner):
+            self._take(check, rule, owner)
+        step, now = self._world.scheduler.step, self._world.now
+        self._took[container.invocation.id].append(Took(owner, step, now))
+        if not owner.apart:
+            owners = self._writing[2] if self._writing else set()
+            self._writing = step, check, {*owners, owner}
+
+    def _take(self, check: Check, rule: Rule, owner: Owner) -> None:
+        meter, terms = self._meter(owner, rule), rule.terms
+        place, cost = (owner, rule.counts_as), check.cost(rule)
+        if not meter.allows(terms, check.clock, cost):
+            detail = f"{cost} by {rule} of {owner} at {check.clock}, where {meter}"
+            raise Violation("nothing is taken beyond a limit", detail)
+        self._hit(terms.algorithm, meter.branch(terms, check.clock), "taken")
+        if self._terms.get(place, terms) != terms:
+            self._world.coverage.hit("rules", "edited, and goes on")
+        self._terms[place] = terms
+        taken = meter.take(terms, check.clock, cost)
+        self._meters[place].append(Stood(self._world.now, taken))
+
+    def _all_or_none(self) -> None:
+        """Once a turn is over, it has taken of everybody that it was to take from."""
+        if self._writing is None or self._writing[0] == self._world.scheduler.step:
+            return
+        _, check, owners = self._writing
+        self._writing = None
+        if owners != check.together:
+            raise Violation("all limits are taken or none", f"{check.asked}: {owners}")
+        self._world.coverage.hit("checks", f"of {len(owners)} identities")
+        if any(len(check.of(owner)) > 1 for owner in owners):
+            self._world.coverage.hit("checks", "of several limits of one")
+
+    def _forgotten(self, old: Item) -> None:
+        """A bucket is gone: nothing of it may count by rules that held all the time since."""
+        owner = self._owners[old["pk"]["S"]]
+        for place in [place for place in self._meters if place[0] == owner]:
+            stood = self._meters[place][-1]
+            terms, now = self._terms[place], self._world.now * MILLI
+            counts = stood.meter.counts(terms, now - self._world.weather.skew * MILLI)
+            if counts and self._remembered(place, stood.since):
+                raise Violation("what goes counts no more", f"{place}: {stood}, {old}")
+            if counts:
+                self._world.coverage.hit("rules", "left out, and begins anew")
+            self._meters[place].append(Stood(self._world.now, new(terms.algorithm)))
+
+    def _remembered(self, place: Counted, since: int) -> bool:
+        """Whether by every version that somebody may have gone by a limit still counts."""
+        owner, counts_as = place
+        passed = (self._world.now - self._world.weather.skew - since) * MILLI
+        return all(
+            any(rule.counts_as == counts_as and passed < rule.terms.memory for rule in rules)
+            for rules in self._rules.held(owner.tenant, since)
+        )
+
+    def expire(self) -> None:
+        """What DynamoDB does in time: deletes items that are due to go."""
+        self._world.calling = None
+        for item in list(self._world.dynamodb.tables[self._table].everything()):
+            if int(item["gone_at"]["N"]) * 1000 < self._world.now:
+                self._world.coverage.hit("buckets", "expired")
+                key = {"TableName": self._table, "Key": {"pk": item["pk"]}}
+                self._world.dynamodb.call("DeleteItem", key)
+
+    # ---- What is answered ---------------------------------------------------------------------
+
+    def _served(self, served: Served) -> None:
+        if served.route.key != CHECKS or served.answer.status not in (200, 429, 503):
+            return
+        invocation, container = served.invocation, served.container
+        tenant = Asked.of(invocation.event).tenant
+        if self._rules.known_by(container, tenant) is None:
+            if served.answer.status != 503:
+                raise Violation("nobody is told of rules that nobody read", served.answer.text)
+            self._world.coverage.hit("checks", "without rules")
+            return
+        self._rules.check_fresh(container, tenant)
+        check = self._check(container)
+        {200: self._allowed, 429: self._denied, 503: self._refused}[served.answer.status](
+            check, invocation, served
+        )
+
+    def _allowed(self, check: Check, invocation: Invocation, served: Served) -> None:
+        rows = served.answer.json()["limits"]
+        told = [
+            (row["rule"], row["limit"], row["window_seconds"] * SECOND, row["shadow"])
+            for row in rows
+        ]
+        fit = [(r.name, r.terms.amount, r.terms.window, r.shadow) for r, _ in check.rules]
+        if told != fit:
+            raise Violation("every rule that fits is gone by", f"{check}: {served.answer.text}")
+        for (rule, owner), row in zip(check.rules, rows, strict=True):
+            if row["allowed"] is None:
+                self._uncounted(rule, invocation)
+            elif row["allowed"]:
+                self._counted(check, rule, owner, invocation, row["remaining"])
+            elif not rule.shadow:
+                raise Violation("what a limit refuses is not let through", served.answer.text)
+            else:
+                self._shadowed(check, rule, owner, invocation)
+
+    def _uncounted(self, rule: Rule, invocation: Invocation) -> None:
+        if not UNASKABLE.intersection(invocation.causes):
+            raise Violation("where it can be counted it is", f"{rule}: {invocation.causes}")
+        if rule.closed and not rule.shadow:
+            raise Violation("closed lets nobody through uncounted", str(rule))
+        self._world.coverage.hit("fail", "shadow" if rule.shadow else "open")
+
+    def _counted(
+        self, check: Check, rule: Rule, owner: Owner, invocation: Invocation, told: int
+    ) -> None:
+        own = [took for took in self._took[invocation.id] if took.owner == owner]
+        if not own:
+            raise Violation("nobody is let through uncounted", f"{check.asked} by {rule}")
+        if len(own) > 1:
+            self._world.coverage.hit("checks", "taken twice")
+            if "lost_response" not in invocation.causes:
+                raise Violation("a check is counted once", f"{check.asked} by {rule}")
+        place, terms = (owner, rule.counts_as), rule.terms
+        if not 0 <= told <= terms.at_once:
+            raise Violation("what remains is neither negative nor above the limit", str(told))
+        alone = owner.apart or len(check.together) == 1
+        if alone and told != (left := self._left(place, terms, check.clock, own[-1].at)):
+            raise Violation("what remains is what could be taken", f"{rule}: {told}, not {left}")
+        if rule.shadow:
+            self._world.coverage.hit("checks", "shadow taken")
+        else:
+            admitted = Admitted(invocation.begun, own[-1].at, check.cost(rule), terms)
+            self._admitted[place].append(admitted)
+
+    def _left(self, place: Counted, terms: Terms, clock: int, at: int) -> int:
+        [meter] = [stood.meter for stood in self._meters[place] if stood.since == at]
+        return remaining(meter, terms, clock)
+
+    def _shadowed(self, check: Check, rule: Rule, owner: Owner, invocation: Invocation) -> None:
+        if rule not in check.impossible and not self._denials(check, rule, owner, invocation):
+            self._excuse_crowd(check, {owner}, invocation)
+        self._world.coverage.hit("checks", "shadow denied")
+
+    def _denied(self, check: Check, invocation: Invocation, served: Served) -> None:
+        by_name = {rule.name: (rule, owner) for rule, owner in check.rules}
+        refusing = [by_name.get(each["field"]) for each in served.answer.json()["errors"]]
+        if not all(refusing) or any(pair and pair[0].shadow for pair in refusing):
+            raise Violation("what refuses are rules that fit", served.answer.text)
+        self._took_nothing(check, invocation)
+        headers = served.answer.headers
+        if int(headers["x-ratelimit-remaining"]) < 0:
+            raise Violation("what remains is neither negative nor above the limit", str(headers))
+        if impossible := [rule for rule in check.impossible if not rule.shadow]:
+            if [pair[0] for pair in refusing if pair] != impossible or "retry-after" in headers:
+                raise Violation("what is never there is refused for good", served.answer.text)
+            self._world.coverage.hit("checks", "impossible")
+            return
+        wait = int(headers["retry-after"])
+        denials = [
+            (rule, self._denials(check, rule, owner, invocation))
+            for rule, owner in filter(None, refusing)
+        ]
+        if not all(found for _, found in denials) or not self._fits(check, denials, wait):
+            if wait != CROWDED:
+                raise Violation("who waits as long as told is allowed", served.answer.text)
+            self._excuse_crowd(check, check.together, invocation)
+            return
+        self._how_it_was_known(check, denials, invocation)
+
+    def _fits(self, check: Check, denials: Denials, wait: int) -> bool:
+        """Whether who waits so long is allowed by every rule, and no sooner, in whole seconds."""
+
+        def allowed(rule: Rule, meter: Meter, seconds: int) -> bool:
+            return meter.allows(rule.terms, check.clock + seconds * SECOND, check.cost(rule))
+
+        return all(
+            any(allowed(rule, meter, wait) for meter in meters) for rule, meters in denials
+        ) and any(
+            not allowed(rule, meter, wait - 1) for rule, meters in denials for meter in meters
+        )
+
+    def _refused(self, check: Check, invocation: Invocation, served: Served) -> None:
+        if not any(rule.closed and not rule.shadow for rule, _ in check.rules):
+            raise Violation("open lets through what cannot be counted", served.answer.text)
+        if not UNASKABLE.intersection(invocation.causes):
+            raise Violation("where it can be counted it is", f"{invocation.causes}")
+        self._took_nothing(check, invocation)
+        self._world.coverage.hit("fail", "closed")
+
+    # ---- Whether that is right ----------------------------------------------------------------
+
+    def _denials(
+        self, check: Check, rule: Rule, owner: Owner, invocation: Invocation
+    ) -> list[Meter]:
+        """Of all that the limit stood at since a container may have looked, what denies it."""
+        since = invocation.begun - TRUSTED_MS
+        stood = [
+            Stood(0, new(rule.terms.algorithm)),
+            *self._meters.get((owner, rule.counts_as), ()),
+        ]
+        first = max(place for place, each in enumerate(stood) if each.since <= since)
+        terms, cost = rule.terms, check.cost(rule)
+        found = [
+            each.meter for each in stood[first:] if not each.meter.allows(terms, check.clock, cost)
+        ]
+        if found:
+            self._hit(terms.algorithm, found[-1].branch(terms, check.clock), "denied")
+        return found
+
+    def _excuse_crowd(self, check: Check, owners: set[Owner], invocation: Invocation) -> None:
+        """Nothing was over: only who lost against others each time is turned away then."""
+        tries = sum(invocation.calls.count(name) for name in WRITES)
+        rivals = sum(
+            took.owner in owners and took.at >= invocation.begun
+            for id, every in self._took.items()
+            if id != invocation.id
+            for took in every
+        )
+        repeated = invocation.causes.count("lost_response")
+        # What a container knows of each of them may be old before anybody comes in between.
+        losses = rivals + repeated + invocation.causes.count("conflict") + len(owners)
+        if tries < TRIES or losses < TRIES:
+            detail = f"{check} after {tries} tries and {rivals} of others, {invocation.causes}"
+            raise Violation("who is denied is over the limit", detail)
+        self._world.coverage.hit("checks", "crowded out")
+
+    def _took_nothing(self, check: Check, invocation: Invocation) -> None:
+        took = [took for took in self._took[invocation.id] if not took.owner.apart]
+        if took and "lost_response" not in invocation.causes:
+            raise Violation("who is denied changes nothing", f"{check.asked}: {took}")
+        if took:
+            self._world.coverage.hit("checks", "taken, and denied")
+
+    def _how_it_was_known(self, check: Check, denials: Denials, invocation: Invocation) -> None:
+        calls = set(invocation.calls)
+        way = "refused" if calls & {*WRITES} else "looked up" if calls & {*READS} else "known"
+        self._world.coverage.hit("denials", way)
+        if len(denials) < len([rule for rule, _ in check.rules if not rule.shadow]):
+            self._world.coverage.hit("denials", "by some of several")
+
+    def _check(self, container: Container) -> Check:
+        asked = Asked.of(container.invocation.event)
+        rules = self._rules.known_by(container, asked.tenant) or []
+        fit = [(rule, owner) for rule in rules if (owner := rule.owner(asked)) is not None]
+        return Check(asked, (container.invocation.begun + container.skew) * MILLI, fit)
+
+    def _meter(self, owner: Owner, rule: Rule) -> Meter:
+        stood = self._meters.get((owner, rule.counts_as))
+        return stood[-1].meter if stood else new(rule.terms.algorithm)
+
+    def _hit(self, *cell: str) -> None:
+        self._world.coverage.hit("algorithms", *cell)
+
+    # ---- In the end ---------------------------------------------------------------------------
+
+    def settled(self) -> None:
+        """No stretch of time saw more admitted than its bound, whenever it began."""
+        self._all_or_none()
+        skew = self._world.weather.skew * MILLI
+        for place, admitted in self._admitted.items():
+            every = sorted(admitted)
+            for first, oldest in enumerate(every):
+                total, terms, late = 0, [], 0
+                for each in every[first:]:
+                    total += each.cost
+                    terms.append(each.terms)
+                    late = max(late, (each.wrote - each.begun) * MILLI)
+                    passed = (each.begun - oldest.begun) * MILLI
+                    if total > bound(terms, passed, skew, late):
+                        detail = f"{place}: {total} in {passed / SECOND} s, {every[first:]}"
+                        raise Violation("no stretch of time sees more than its bound", detail)
