@@ -1,5 +1,5 @@
-"""`make bench`: what a cold start and a warm call cost beside bare botocore, and how long questions
-take on the emulator, on this machine."""
+"""`make bench`: what a cold start and a warm call cost beside bare botocore, a check beside another
+library's, and how long questions take on the emulator, on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.performance import cold_start, queries, warm
+from tests.performance import cold_start, limiting, queries, warm
 
 RUNS = int(os.environ.get("RUNS", "30"))
 T = TypeVar("T")
@@ -40,12 +40,24 @@ def main() -> None:
     for name, (ours, bare, ratio) in warm.ratios(_samples(warm.rounds(RUNS), "warm calls")).items():
         calls.add_row(name, f"{ours:.2f}", f"{bare:.2f}", f"{ratio:.2f}")
     console.print(calls)
+    _limits(console)
     loaded, times = queries.measure()
     title = f"{queries.EVENTS:,} events in {loaded:,} rows"
     asked = Table(title, "p50 ms", "p99 ms")
     for question, p50, p99 in times:
         asked.add_row(question, f"{p50:.0f}", f"{p99:.0f}")
     console.print(asked)
+
+
+def _limits(console: Console) -> None:
+    rows, left_out = limiting.measure(RUNS)
+    checks = Table("CPU us of a check", "alone p50", "p99", "with the store's client p50", "p99")
+    for name, *costs in rows:
+        shown = [[f"{each:.0f}" for each in cost] if cost else ["", ""] for cost in costs]
+        checks.add_row(name, *shown[0], *shown[1])
+    console.print(checks)
+    for line in left_out:
+        console.print(line)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,9 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-class _Body:
+class Body:
+    """An answer's content, as botocore reads it."""
+
     def __init__(self, content: bytes) -> None:
         self._content = content
 
@@ -82,7 +84,7 @@ def _answer(request: Any, **_: Any) -> AWSResponse:
         operation = "Query views"
     content = json.dumps(ANSWERS[operation]).encode()
     return AWSResponse(
-        request.url, 200, {"content-type": "application/x-amz-json-1.0"}, _Body(content)
+        request.url, 200, {"content-type": "application/x-amz-json-1.0"}, Body(content)
     )
 
 

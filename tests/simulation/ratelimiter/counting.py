@@ -167,6 +167,14 @@ def remaining(meter: Meter, terms: Terms, now: int) -> int:
     return next((cost for cost in possible if meter.allows(terms, now, cost)), 0)
 
 
+def queued(meter: Meter, terms: Terms, cost: int) -> int:
+    """How long who took the cost last has to hold back, until those before are through."""
+    if terms.algorithm != "leaky_bucket":
+        return 0
+    assert isinstance(meter, Level)
+    return meter.debt - cost * terms.interval
+
+
 BRANCHES = {
     "token_bucket": ("full", "filling"),
     "leaky_bucket": ("full", "filling"),

@@ -8,4 +8,301 @@ from tests.simulation.mutants import Mutant as AnyMutant
 
 Mutant = partial(AnyMutant, world="ratelimiter")
 
-MUTANTS: tuple[AnyMutant, ...] = ()
+_LAZY = """        case "token_bucket":
+
+            class Lazy(TokenBucket):
+                def state(self, item: Item) -> Any:
+                    if self._full not in item:
+                        return None
+                    return int(item["n" + self._full]["N"]), int(item[self._full]["N"])
+
+                def decide(self, state: Any, now: int, cost: int) -> Any:
+                    left, since = state or (limit.burst, now)
+                    if left < cost:
+                        left = min(limit.burst, left + (now - since) // self._interval)
+                        since = now
+                    if left < cost:
+                        wait = max(1, state[1] + (cost - state[0]) * self._interval - now)
+                        return Verdict(False, left, wait, wait), state
+                    after = left - cost, since
+                    return self.taken(after, now, cost), after
+
+                def update(self, state: Any, now: int, cost: int) -> Update:
+                    n, t = "n" + self._full, self._full
+                    if state and state[0] >= cost:
+                        least, less = {f":{n}least": _n(cost)}, {f":{n}less": _n(-cost)}
+                        return Update(f"{n} >= :{n}least", adds=(f"{n} :{n}less",),
+                                      values={**least, **less})
+                    _, (left, since) = self.decide(state, now, cost)
+                    values = {f":{n}": _n(left), f":{t}": _n(since)}
+                    condition = f"attribute_not_exists({t})"
+                    if state:
+                        condition = f"{t} = :{t}old"
+                        values[f":{t}old"] = _n(state[1])
+                    return Update(condition, sets=(f"{n} = :{n}", f"{t} = :{t}"), values=values)
+
+                def taken(self, state: Any, now: int, cost: int) -> Verdict:
+                    return Verdict(True, max(0, state[0]), 0, 0)
+
+            return Lazy(limit)
+"""
+
+MUTANTS = (
+    Mutant(
+        "bucket that is refilled when it is empty",
+        "edge/limits/algorithms.py",
+        '        case "token_bucket":\n            return TokenBucket(limit)\n',
+        _LAZY,
+        "after a time of rest it gives its burst twice: what was left, and what came since",
+    ),
+    Mutant(
+        "update without its condition",
+        "edge/limits/buckets.py",
+        '" AND ".join(update.condition for update in updates),',
+        '"attribute_exists(pk) OR attribute_not_exists(pk) OR "'
+        ' + " AND ".join(update.condition for update in updates),',
+        "containers take of what others have used up",
+    ),
+    Mutant(
+        "<= for < of a window's number",
+        "edge/limits/algorithms.py",
+        'f"(attribute_not_exists({number}) OR {number} < :{number})"',
+        'f"(attribute_not_exists({number}) OR {number} <= :{number})"',
+        "who knows nothing of a window begins it again",
+    ),
+    Mutant(
+        "< for <= of what a window holds",
+        "edge/limits/algorithms.py",
+        'f"({number} = :{number} AND {taken} <= :{taken}most)"',
+        'f"({number} = :{number} AND {taken} < :{taken}most)"',
+        "the last of a window is never had",
+    ),
+    Mutant(
+        ">= for > of a bucket",
+        "edge/limits/algorithms.py",
+        "        if wait > 0:\n",
+        "        if wait >= 0:\n",
+        "the last token is never had",
+    ),
+    Mutant(
+        "ADD to a bucket that is full",
+        "edge/limits/algorithms.py",
+        '                sets=(f"{name} = :{name}then",),\n',
+        '                adds=(f"{name} :{name}then",),\n',
+        "a bucket that was full in the past is empty for ages",
+    ),
+    Mutant(
+        "interval that goes by the burst",
+        "edge/limits/algorithms.py",
+        "self._interval = -(-limit.window // limit.amount)",
+        "self._interval = -(-limit.window // limit.burst)",
+        "a bucket fills as fast as it is deep",
+    ),
+    Mutant(
+        "queue that holds nobody back",
+        "edge/limits/algorithms.py",
+        "            return TokenBucket(limit, queues=True)\n",
+        "            return TokenBucket(limit)\n",
+        "what leaks evenly comes at once",
+    ),
+    Mutant(
+        "clock that is behind has a window of its own",
+        "edge/limits/algorithms.py",
+        "return state if state is not None and state.number >= number else Window(number, 0)",
+        "return state if state is not None and state.number == number else Window(number, 0)",
+        "no window takes it, and nobody knows why",
+    ),
+    Mutant(
+        "sliding window without the older one's share",
+        "edge/limits/algorithms.py",
+        "        return self._amount - here.taken - older\n",
+        "        return self._amount - here.taken\n",
+        "it is a fixed window: twice as much where two meet",
+    ),
+    Mutant(
+        "older window forgotten",
+        "edge/limits/algorithms.py",
+        'sets=(*sets, f"{before} = {taken}"),\n                values={**values, ',
+        'sets=(*sets, f"{before} = :{before}"),\n                values={**values,'
+        ' f":{before}": _n(0), ',
+        "whoever comes second in a window does not know of the one before",
+    ),
+    Mutant(
+        "log without its version",
+        "edge/limits/algorithms.py",
+        'condition = f"{version} = :{version}old"',
+        'condition = f"({version} = :{version}old OR attribute_exists({version}))"',
+        "of two that write at once one is forgotten",
+    ),
+    Mutant(
+        "log's versions begin anew",
+        "edge/limits/algorithms.py",
+        "max(log.version + 1, now)",
+        "log.version + 1",
+        "a log that has gone and begun anew is taken for the one that was",
+    ),
+    Mutant(
+        "log that forgets as it is read",
+        "edge/limits/algorithms.py",
+        "if entry[0] > now - self._window]",
+        "if entry[0] > now - self._window // 2]",
+        "half a window counts",
+    ),
+    Mutant(
+        "refusal's item ignored",
+        "edge/limits/buckets.py",
+        'return False, plan.knowing(refusal.response.get("Item", {}), now)',
+        "return False, plan",
+        "who knows something old never learns better",
+    ),
+    Mutant(
+        "taken, and not remembered",
+        "edge/limits/buckets.py",
+        'plan.knowing({**plan.known.item, **answer["Attributes"]}, now)',
+        "plan",
+        "what remains is what remained before",
+    ),
+    Mutant(
+        "one limit's refusal does not keep the others",
+        "edge/limits/buckets.py",
+        "            if not all(verdict.allowed for verdict in verdicts):\n",
+        "            if not any(verdict.allowed for verdict in verdicts):\n",
+        "what one limit refuses is taken of the others",
+    ),
+    Mutant(
+        "transaction as one update after the other",
+        "edge/limits/buckets.py",
+        "        return self._transact(plans, now)\n",
+        "        done = [self._update(plan, now) for plan in plans]\n"
+        "        return all(taken for taken, _ in done), [plan for _, plan in done]\n",
+        "what the second refuses, or who dies before it, has taken of the first",
+    ),
+    Mutant(
+        "what a transaction found right forgotten",
+        "edge/limits/buckets.py",
+        'if reason["Code"] == "ConditionalCheckFailed"',
+        "if True",
+        "each try knows of one identity and not of the other",
+    ),
+    Mutant(
+        "conflict taken for an outage",
+        "edge/limits/buckets.py",
+        "        except self._client.exceptions.TransactionConflictException:\n"
+        "            return False, plan\n",
+        "",
+        "who meets a transaction is let through uncounted",
+    ),
+    Mutant(
+        "several limits taken one after the other",
+        "edge/limits/limiter.py",
+        "self._buckets.take(groups, now * MILLI)\n",
+        "[self._buckets.take([Group(each.key, [taking], gone_at)], now * MILLI)[0]"
+        " for each in groups for taking in each.takings]\n",
+        "what the second refuses was taken of the first",
+    ),
+    Mutant(
+        "shadow that refuses",
+        "edge/limits/limiter.py",
+        "        if self.rule.shadow:\n            return True\n",
+        "",
+        "what is only tried out turns users away",
+    ),
+    Mutant(
+        "shadow taken with the others",
+        "edge/limits/limiter.py",
+        "together = [(rule, kind) for rule, kind in live if not rule.shadow]",
+        "together = list(live)",
+        "what a shadow refuses nobody takes, and all are let through",
+    ),
+    Mutant(
+        "closed fails open",
+        "edge/limits/limiter.py",
+        "return not self.rule.closed if self.verdict is None",
+        "return True if self.verdict is None",
+        "logins are tried without end while the table is down",
+    ),
+    Mutant(
+        "open fails closed",
+        "edge/limits/limiter.py",
+        "return not self.rule.closed if self.verdict is None",
+        "return False if self.verdict is None",
+        "all is down while the table is",
+    ),
+    Mutant(
+        "crowd let through",
+        "edge/limits/limiter.py",
+        "found = [Verdict(False, 0, CROWDED, CROWDED)] * len(rules)",
+        "found = [None] * len(rules)",
+        "of many who come at once some are not counted",
+    ),
+    Mutant(
+        "bucket gone too early",
+        "edge/limits/limiter.py",
+        "SPARE_S + max((rule.remembers for rule in rules), default=0)",
+        "1",
+        "what was taken is forgotten while it counts",
+    ),
+    Mutant(
+        "bucket gone by the rules that were asked for",
+        "edge/limits/limiter.py",
+        "max((rule.remembers for rule in rules), default=0)",
+        "max((rule.remembers for rule, _ in fit), default=0)",
+        "what was taken by other rules of the same identity is forgotten while it counts",
+    ),
+    Mutant(
+        "tenants share their buckets",
+        "edge/limits/rules.py",
+        "parts = [scope, kind, ",
+        "parts = [kind, ",
+        "one tenant's users use up another's limits",
+    ),
+    Mutant(
+        "edited limit begins anew",
+        "edge/limits/rules.py",
+        'name = f"{self.name}|{self.algorithm}|{self.window}"',
+        'name = f"{self.name}|{self.algorithm}|{self.window}|{self.limit}"',
+        "whoever is over a limit is let through again by every edit",
+    ),
+    Mutant(
+        "Retry-After rounded down",
+        "ratelimiter/answering.py",
+        "return -(-nanoseconds // SECOND)",
+        "return nanoseconds // SECOND",
+        "who waits as long as told is denied",
+    ),
+    Mutant(
+        "Retry-After of the limit that is free first",
+        "ratelimiter/answering.py",
+        "_seconds(max(waits))",
+        "_seconds(min(waits))",
+        "who waits as long as told is denied by another limit",
+    ),
+    Mutant(
+        "rules read once",
+        "ratelimiter/holding.py",
+        "if entry is not None and now - entry.read_at < FRESH_MS:",
+        "if entry is not None:",
+        "a container goes by its first rules as long as it lives",
+    ),
+    Mutant(
+        "no rules where they cannot be read",
+        "ratelimiter/holding.py",
+        "            rules = entry.rules\n",
+        "            rules = []\n",
+        "all are let through while the event table is down",
+    ),
+    Mutant(
+        "back to the newest",
+        "ratelimiter/handlers/rules.py",
+        "        if number == rules.latest:\n",
+        "        if number <= rules.latest:\n",
+        "who goes back gets the rules that he flees from",
+    ),
+    Mutant(
+        "activated again where it holds",
+        "ratelimiter/decider.py",
+        "            if rules.active == number:\n                return []\n",
+        "",
+        "what changes nothing is an event",
+    ),
+)

@@ -128,6 +128,8 @@ def _fold(before: State, kind: str, data: dict[str, Any]) -> State:
     back = state["active"] is not None and data["number"] < state["active"]
     if data["number"] not in published or back != (kind == "RulesRolledBack"):
         raise Violation("what is activated was published", f"{kind} {data} after {state}")
+    if data["number"] == state["active"]:
+        raise Violation("what changes nothing is no event", f"{kind} {data}")
     return {**state, "active": data["number"], "holding": data["rules"]}
 
 

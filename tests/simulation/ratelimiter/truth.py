@@ -8,8 +8,8 @@ limit, and one that took must not have been.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from functions.edge.limits.buckets import TRIES
 from tests.simulation.ratelimiter.counting import (
@@ -18,6 +18,7 @@ from tests.simulation.ratelimiter.counting import (
     Terms,
     bound,
     new,
+    queued,
     remaining,
 )
 from tests.simulation.ratelimiter.rules import Asked, Owner, Rule, Rules
@@ -222,7 +223,7 @@ class Truth:
             if row["allowed"] is None:
                 self._uncounted(rule, invocation)
             elif row["allowed"]:
-                self._counted(check, rule, owner, invocation, row["remaining"])
+                self._counted(check, rule, owner, invocation, row)
             elif not rule.shadow:
                 raise Violation("what a limit refuses is not let through", served.answer.text)
             else:
@@ -236,7 +237,12 @@ class Truth:
         self._world.coverage.hit("fail", "shadow" if rule.shadow else "open")
 
     def _counted(
-        self, check: Check, rule: Rule, owner: Owner, invocation: Invocation, told: int
+        self,
+        check: Check,
+        rule: Rule,
+        owner: Owner,
+        invocation: Invocation,
+        row: Mapping[str, Any],
     ) -> None:
         own = [took for took in self._took[invocation.id] if took.owner == owner]
         if not own:
@@ -245,21 +251,25 @@ class Truth:
             self._world.coverage.hit("checks", "taken twice")
             if "lost_response" not in invocation.causes:
                 raise Violation("a check is counted once", f"{check.asked} by {rule}")
-        place, terms = (owner, rule.counts_as), rule.terms
+        place, terms, told = (owner, rule.counts_as), rule.terms, row["remaining"]
         if not 0 <= told <= terms.at_once:
             raise Violation("what remains is neither negative nor above the limit", str(told))
-        alone = owner.apart or len(check.together) == 1
-        if alone and told != (left := self._left(place, terms, check.clock, own[-1].at)):
-            raise Violation("what remains is what could be taken", f"{rule}: {told}, not {left}")
+        if owner.apart or len(check.together) == 1:
+            # A transaction does not say what it led to.
+            [meter] = [each.meter for each in self._meters[place] if each.since == own[-1].at]
+            left, delay = (
+                remaining(meter, terms, check.clock),
+                queued(meter, terms, check.cost(rule)),
+            )
+            if told != left:
+                raise Violation("what remains is what could be taken", f"{rule}: {row}, {left}")
+            if row.get("delay_ms", 0) != -(-delay // MILLI):
+                raise Violation("who queues is told for how long", f"{rule}: {row}, {delay}")
         if rule.shadow:
             self._world.coverage.hit("checks", "shadow taken")
         else:
             admitted = Admitted(invocation.begun, own[-1].at, check.cost(rule), terms)
             self._admitted[place].append(admitted)
-
-    def _left(self, place: Counted, terms: Terms, clock: int, at: int) -> int:
-        [meter] = [stood.meter for stood in self._meters[place] if stood.since == at]
-        return remaining(meter, terms, clock)
 
     def _shadowed(self, check: Check, rule: Rule, owner: Owner, invocation: Invocation) -> None:
         if rule not in check.impossible and not self._denials(check, rule, owner, invocation):
