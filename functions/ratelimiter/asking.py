@@ -1,13 +1,16 @@
-"""The body of POST /v1/check: who asks for what. Without a library: every request waits for it."""
+"""The bodies of POST /v1/check and /v1/adjust: who asks for what. Without a library: every request
+waits for it."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from functions.edge.http import Request
 from functions.edge.identity import network_of
+from functions.edge.limits.algorithms import NO_SLOT, SLOT
 from functions.edge.limits.rules import MAX_IDENTITY, Asked
 from functions.edge.problem import Problem
 
@@ -15,20 +18,55 @@ MAX_BODY = 16 * 1024
 MAX_COST = 1_000_000
 MAX_ENDPOINT = 2048
 MAX_HEADERS = 20
+_SLOT = re.compile(f"[0-9a-f]{{{2 * SLOT}}}")
 IDENTITIES = ("user", "ip", "api_key", "tenant")
-FIELDS = {"endpoint", "method", "tier", "cost", "headers", *IDENTITIES}
+WHOSE = {"endpoint", "method", "tier", "headers", *IDENTITIES}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
+class _Faults(list[dict[str, str]]):
+    """What cannot be accepted, by field."""
+
+    def __call__(self, field: str, reason: str) -> None:
+        self.append({"field": field, "reason": reason})
+
+    def refuse(self) -> None:
+        """Raises a 422 Problem if there are any."""
+        if self:
+            detail = "The request has fields that cannot be accepted."
+            raise Problem(422, "invalid", detail, self)
+
+
 def asked_of(request: Request) -> Asked:
-    """What is asked. Raises 400, 413 and 422 Problems that name every fault."""
-    given = _object(request)
-    faults: list[dict[str, str]] = []
+    """What a check asks. Raises 400, 413, 415 and 422 Problems that name every fault."""
+    given, fault = _object(request), _Faults()
+    cost = given.get("cost", 1)
+    if not _is_whole(cost) or not 1 <= cost <= MAX_COST:
+        fault("cost", f"is not a whole number from 1 to {MAX_COST}")
+    asked = _whose(given, {"cost"}, fault)
+    fault.refuse()
+    return asked._replace(cost=cost)
 
-    def fault(field: str, reason: str) -> None:
-        faults.append({"field": field, "reason": reason})
 
-    for name in sorted(given.keys() - FIELDS):
+def adjustment_of(request: Request) -> Asked:
+    """What an adjustment is to charge, or to give back: a cost below 0, or one of 0 with a slot.
+    Raises 400, 413, 415 and 422 Problems that name every fault."""
+    given, fault = _object(request), _Faults()
+    cost, slot = given.get("cost", 0), given.get("slot", NO_SLOT.hex())
+    if ("cost" in given) == ("slot" in given):
+        fault("", "one of cost and slot is needed, and no more")
+    if "cost" in given and (not _is_whole(cost) or not 1 <= abs(cost) <= MAX_COST):
+        fault("cost", f"is not a whole number from -{MAX_COST} to {MAX_COST} other than 0")
+    if not isinstance(slot, str) or not _SLOT.fullmatch(slot):
+        fault("slot", "is not a slot that a check has told")
+    asked = _whose(given, {"cost", "slot"}, fault)
+    fault.refuse()
+    return asked._replace(cost=cost, slot=bytes.fromhex(slot))
+
+
+def _whose(given: Mapping[str, Any], more: set[str], fault: _Faults) -> Asked:
+    """Whose limits are meant, and for what; of no use where there is a fault."""
+    for name in sorted(given.keys() - WHOSE - more):
         fault(name[:100], "is not known")
     endpoint = given.get("endpoint")
     if not isinstance(endpoint, str) or not endpoint.startswith("/"):
@@ -41,18 +79,11 @@ def asked_of(request: Request) -> Asked:
     tier = given.get("tier", "free")
     if not _is_text(tier, 50):
         fault("tier", "is not a text of 1 to 50 characters")
-    cost = given.get("cost", 1)
-    if not isinstance(cost, int) or isinstance(cost, bool) or not 1 <= cost <= MAX_COST:
-        fault("cost", f"is not a whole number from 1 to {MAX_COST}")
     identities = _identities(given, fault)
-    if not identities and not faults:
+    if not identities and not fault:
         fault("", f"nobody is named: one of {', '.join(IDENTITIES)} or a header is needed")
-    if faults:
-        detail = "The request has fields that cannot be accepted."
-        raise Problem(422, "invalid", detail, faults)
-    assert isinstance(endpoint, str)
-    address = given["ip"].strip() if "ip" in given else None
-    return Asked(endpoint, method, identities, tier, cost, address)
+    address = given["ip"].strip() if "ip" in identities else None
+    return Asked(str(endpoint), method, identities, tier, address=address)
 
 
 def _object(request: Request) -> Mapping[str, Any]:
@@ -69,7 +100,7 @@ def _object(request: Request) -> Mapping[str, Any]:
     return given
 
 
-def _identities(given: Mapping[str, Any], fault: Any) -> dict[str, str]:
+def _identities(given: Mapping[str, Any], fault: _Faults) -> dict[str, str]:
     found = {}
     for kind in IDENTITIES:
         if kind in given:
@@ -92,6 +123,10 @@ def _identities(given: Mapping[str, Any], fault: Any) -> dict[str, str]:
         else:
             found[f"header:{name.lower()}"] = value
     return found
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_text(value: object, most: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from functions.edge.limits.algorithms import Name
+from functions.edge.limits.algorithms import SLOT, Name
 from functions.edge.limits.rules import MAX_IDENTITY
 from functions.edge.validation import Schema
 from functions.openapi import Answer, Capability, Operation
@@ -15,17 +15,17 @@ from functions.ratelimiter.schemas import Method, NewRules, NoQuery, RulesQuery
 
 READ, WRITE, OPS = "ratelimiter:read", "ratelimiter:write", "ops"
 
+Slot = Annotated[str, Field(pattern=f"^[0-9a-f]{{{2 * SLOT}}}$")]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_IDENTITY)]
 
 
-class Check(Schema):
+class Served(Schema):
     """A request that somebody serves: what it is for, and whose it is. At least one of `user`,
     `ip`, `api_key`, `tenant` and `headers` says so."""
 
     endpoint: Annotated[str, Field(pattern="^/", max_length=MAX_ENDPOINT)]
     method: Method = "GET"
     tier: Annotated[str, Field(min_length=1, max_length=50)] = "free"
-    cost: Annotated[int, Field(ge=1, le=MAX_COST)] = 1
     user: Text | None = None
     ip: Text | None = None
     api_key: Text | None = None
@@ -33,9 +33,25 @@ class Check(Schema):
     headers: Annotated[dict[str, Text], Field(max_length=MAX_HEADERS)] | None = None
 
 
+class Check(Served):
+    """A request that somebody is about to serve, and what it costs."""
+
+    cost: Annotated[int, Field(ge=1, le=MAX_COST)] = 1
+
+
+class Adjust(Served):
+    """A request that somebody has served. Either a `cost`, which is charged as well, however little
+    is left, or where it is negative given back; it takes an Idempotency-Key. Or the `slot` that its
+    check has told, which is given back."""
+
+    cost: Annotated[int, Field(ge=-MAX_COST, le=MAX_COST)] | None = None
+    slot: Slot | None = None
+
+
 class LimitState(BaseModel):
     """How one limit stands. `allowed` is null where it could not be counted; `delay_ms` is how long
-    to hold the request back, where the rule is a queue."""
+    to hold the request back, where the rule is a queue; `slot` what to give back afterwards, where
+    it counts what is in flight."""
 
     rule: str
     shadow: bool
@@ -45,12 +61,21 @@ class LimitState(BaseModel):
     remaining: int | None = None
     reset: Annotated[int | None, Field(description="Epoch seconds.")] = None
     delay_ms: int | None = None
+    slot: Slot | None = None
 
 
 class Checked(BaseModel):
-    """The request may go on; the limits that it came under, in the order of the rules."""
+    """The request may go on; the limits that it came under, in the order of the rules. With a
+    `slot`, POST /v1/adjust takes it once the request is served."""
 
     allowed: Literal[True]
+    limits: list[LimitState]
+    slot: Slot | None = None
+
+
+class Adjusted(BaseModel):
+    """The limits that were adjusted, and how they stand now: `allowed` as long as any remains."""
+
     limits: list[LimitState]
 
 
@@ -139,6 +164,16 @@ RATELIMITER = Capability(
             query=NoQuery,
             answers={200: Answer("It may.", Checked)},
             problems={403: ("denied",), 429: ("rate_limited",)},
+        ),
+        "POST /v1/adjust": Operation(
+            id="adjust",
+            summary="Charge more for a request that was served, give back, or free its slot.",
+            scope=WRITE,
+            body=Adjust,
+            query=NoQuery,
+            command=True,
+            answers={200: Answer("It is done, were it before.", Adjusted)},
+            problems={409: ("conflict",), 428: ("idempotency_key_required",)},
         ),
     },
 )

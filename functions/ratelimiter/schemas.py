@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from functions.edge.limits.algorithms import MAX_LOG, Name
+from functions.edge.limits.algorithms import MAX_LOG, MAX_SLOTS, Name
 from functions.edge.limits.buckets import DEADLINE_MS
 from functions.edge.limits.lists import Entry, Listed, network
 from functions.edge.limits.rules import MAX_IDENTITY, Rule, Rulebook, encode
@@ -19,6 +19,9 @@ from functions.ratelimiter.decider import RuleSet
 
 MAX_RULES = 100
 MAX_LISTED = 200
+MAX_SHADOWS = 50
+"""Each has a bucket of its own, and an adjustment is one transaction, which takes 100 items (Amazon
+DynamoDB Developer Guide, "Quotas")."""
 MAX_TEXT = 20_000
 """Bytes of a version as it stands in a commit, which holds the newest, the one that holds, and the
 change."""
@@ -80,6 +83,10 @@ class NewRule(Schema):
             raise ValueError("burst is of buckets alone")
         if self.algorithm == "sliding_log" and self.limit > MAX_LOG:
             raise ValueError(f"a sliding log keeps {MAX_LOG} at most")
+        if self.algorithm == "concurrency" and self.limit > MAX_SLOTS:
+            raise ValueError(f"of what is in flight {MAX_SLOTS} are counted at most")
+        if self.algorithm == "concurrency" and self.cost > 1:
+            raise ValueError("what is in flight takes one slot")
         if self.cost > (self.burst or self.limit):
             raise ValueError("a request costs more than is ever there")
         if "**" in self.endpoint.removesuffix("**"):
@@ -132,6 +139,8 @@ class NewRules(Schema):
         names = Counter(rule.name for rule in self.rules)
         if twice := sorted(name for name, number in names.items() if number > 1):
             raise ValueError(f"names are given twice: {', '.join(twice)}")
+        if sum(rule.shadow for rule in self.rules) > MAX_SHADOWS:
+            raise ValueError(f"more than {MAX_SHADOWS} rules are shadows")
         whats = Counter(rule.rule()._replace(name="", limit=0, burst=0) for rule in self.rules)
         if any(number > 1 for number in whats.values()):
             raise ValueError("two rules differ in nothing but their name and limit")

@@ -96,14 +96,15 @@ class Walk:
     """Makes requests as `owner`, each of which must be answered as documented and as expected.
 
     `scopes` are those of a token for everything. `live` fills a path that is right, and `bodies`
-    are right by their schema, `body` where it is not among them; `queries` are those that must be
-    there.
+    are right by their schema, `body` where it is not among them, and `headers` are those that come
+    with them; `queries` are those that must be there.
     """
 
     owner = "alice"
     scopes: tuple[str, ...] = ()
     bodies: ClassVar[Mapping[type, Json]] = {}
     body: ClassVar[Json] = {}
+    headers: ClassVar[Mapping[type, Json]] = {}
     queries: ClassVar[Mapping[type, Json]] = {}
 
     def __init__(self, stack: Stack, live: Mapping[str, str]) -> None:
@@ -174,7 +175,8 @@ class Walk:
 
     def _conflicts(self, key: str, whole: Json) -> None:
         """Writers that always win."""
-        self.stack.faults.conflict("PutItem", times=100)
+        for writes in ("PutItem", "TransactWriteItems"):
+            self.stack.faults.conflict(writes, times=100)
         self.ask(key, 409, "conflict", **whole)
         self.stack.faults.clear()
 
@@ -194,6 +196,7 @@ class Walk:
         whole: Json = {"headers": {"if-match": "*"} if operation.conditional else {}}
         if operation.body is not None:
             whole["json"] = self.bodies.get(operation.body, self.body)
+            whole["headers"] |= self.headers.get(operation.body, {})
         if operation.query is not None and operation.query in self.queries:
             whole["query"] = self.queries[operation.query]
         return whole

@@ -1,9 +1,11 @@
-"""What a limit allows: five algorithms, each as a decision and as the update that carries it out.
+"""What a limit allows: six algorithms, each as a decision and as the update that carries it out.
 
 A decision is a function of a bucket's state, the time and the cost. A bucket stands in a table
 whose updates cannot compare what they compute, so an algorithm says of the state that it knows
 which of its branches applies, and gives an update that the table refuses where another does.
 Whoever is refused learns the state, and decides again. Pure; times are nanoseconds of the epoch.
+
+An adjustment is a function of the state as well, and is written over exactly what it was made of.
 """
 
 from __future__ import annotations
@@ -11,13 +13,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
-Name = Literal["token_bucket", "leaky_bucket", "fixed_window", "sliding_window", "sliding_log"]
+Name = Literal[
+    "token_bucket",
+    "leaky_bucket",
+    "fixed_window",
+    "sliding_window",
+    "sliding_log",
+    "concurrency",
+]
 Item = Mapping[str, Mapping[str, Any]]
 
 SECOND = 1_000_000_000
 MAX_LOG = 100
 """Entries of a sliding log: each costs ten bytes of an item that is written whole."""
 ENTRY = 10
+MOST = 2**16 - 1
+"""What an entry can tell was taken. More of one charge would refuse nothing more, since it is above
+any limit of a log already."""
+MAX_SLOTS = 100
+SLOT = 8
+"""Bytes of a slot's id."""
+NO_SLOT = bytes(SLOT)
 
 
 class Verdict(NamedTuple):
@@ -60,6 +76,10 @@ class Limit(NamedTuple):
 class Algorithm(Protocol):
     """One way to count. States are the algorithm's own, None where a bucket is new."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The attributes that its states are kept in."""
+
     def state(self, item: Item) -> Any:
         """The state in a bucket's item."""
 
@@ -72,9 +92,16 @@ class Algorithm(Protocol):
     def taken(self, state: Any, now: int, cost: int) -> Verdict:
         """What is said to who took the cost, told from the state after that."""
 
+    def adjusted(self, state: Any, now: int, cost: int) -> Any:
+        """The state once a cost is charged, however little is left, or where it is negative given
+        back, as far as that much counts still: the same where nothing does."""
 
-def algorithm(limit: Limit) -> Algorithm:
-    """How a limit counts."""
+    def kept(self, state: Any) -> dict[str, dict[str, Any]]:
+        """The attributes that a state is read from."""
+
+
+def algorithm(limit: Limit, slot: bytes = NO_SLOT) -> Algorithm:
+    """How a limit counts; what is taken of one that counts what is in flight is known by `slot`."""
     match limit.algorithm:
         case "token_bucket":
             return TokenBucket(limit)
@@ -86,6 +113,22 @@ def algorithm(limit: Limit) -> Algorithm:
             return SlidingWindow(limit)
         case "sliding_log":
             return SlidingLog(limit)
+        case "concurrency":
+            return Concurrency(limit, slot)
+
+
+def replacing(item: Item, kept: Item) -> Update:
+    """What writes attributes over exactly what an item had of them."""
+    conditions, sets, values = [], [], {}
+    for name, value in kept.items():
+        sets.append(f"{name} = :{name}")
+        values[f":{name}"] = value
+        if name in item:
+            conditions.append(f"{name} = :{name}was")
+            values[f":{name}was"] = item[name]
+        else:
+            conditions.append(f"attribute_not_exists({name})")
+    return Update(" AND ".join(conditions), sets=tuple(sets), values=values)
 
 
 class TokenBucket:
@@ -103,6 +146,7 @@ class TokenBucket:
         self._depth = limit.burst * self._interval
         self._queues = queues
         self._full = f"t_{limit.id}"
+        self.names = (self._full,)
 
     def state(self, item: Item) -> int | None:
         """When the bucket will be full."""
@@ -143,6 +187,16 @@ class TokenBucket:
         delay = max(0, full - cost * self._interval - now) if self._queues else 0
         return Verdict(True, self._left(full, now), 0, full - now, delay)
 
+    def adjusted(self, state: int | None, now: int, cost: int) -> int | None:
+        """See Algorithm. Who is charged beyond the depth waits until that is filled as well."""
+        full = max(state or 0, now)
+        after = max(now, full + cost * self._interval)
+        return state if after == full else after
+
+    def kept(self, state: int) -> dict[str, dict[str, Any]]:
+        """See Algorithm."""
+        return {self._full: _n(state)}
+
     def _left(self, full: int, now: int) -> int:
         return max(0, (now + self._depth - full) // self._interval)
 
@@ -160,7 +214,7 @@ class FixedWindow:
 
     def __init__(self, limit: Limit) -> None:
         self._amount, self._window = limit.amount, limit.window
-        self._number, self._taken = f"w_{limit.id}", f"n_{limit.id}"
+        self._number, self._taken = self.names = f"w_{limit.id}", f"n_{limit.id}"
 
     def state(self, item: Item) -> Window | None:
         """The newest window."""
@@ -180,7 +234,8 @@ class FixedWindow:
     def taken(self, state: Window | None, now: int, cost: int) -> Verdict:
         """See Algorithm."""
         here = self._here(state, now)
-        return Verdict(True, self._amount - here.taken, 0, (here.number + 1) * self._window - now)
+        left = max(0, self._amount - here.taken)
+        return Verdict(True, left, 0, (here.number + 1) * self._window - now)
 
     def update(self, state: Window | None, now: int, cost: int) -> Update:
         """See Algorithm."""
@@ -198,6 +253,14 @@ class FixedWindow:
             values={**values, f":{taken}most": _n(self._amount - cost)},
         )
 
+    def adjusted(self, state: Window | None, now: int, cost: int) -> Window | None:
+        """See Algorithm."""
+        return _adjusted(state, self._here(state, now), cost)
+
+    def kept(self, state: Window) -> dict[str, dict[str, Any]]:
+        """See Algorithm."""
+        return {self._number: _n(state.number), self._taken: _n(state.taken)}
+
     def _here(self, state: Window | None, now: int) -> Window:
         # A clock that is behind counts in the window that others are in.
         number = now // self._window
@@ -214,13 +277,13 @@ class SlidingWindow:
         self._amount, self._window = limit.amount, limit.window
         self._number, self._taken = f"w_{limit.id}", f"n_{limit.id}"
         self._before = f"p_{limit.id}"
+        self.names = (self._number, self._taken, self._before)
 
     def state(self, item: Item) -> Window | None:
         """The newest two windows."""
         if self._number not in item:
             return None
-        names = (self._number, self._taken, self._before)
-        return Window(*(int(item[name]["N"]) for name in names))
+        return Window(*(int(item[name]["N"]) for name in self.names))
 
     def decide(self, state: Window | None, now: int, cost: int) -> tuple[Verdict, Window | None]:
         """See Algorithm."""
@@ -236,7 +299,8 @@ class SlidingWindow:
     def taken(self, state: Window | None, now: int, cost: int) -> Verdict:
         """See Algorithm."""
         here = self._here(state, now)
-        reset = (here.number + 2) * self._window - now
+        ends = (here.number + 1) * self._window - now
+        reset = ends + (self._window if here.taken else 0)
         return Verdict(True, max(0, self._room(here, now)), 0, reset)
 
     def update(self, state: Window | None, now: int, cost: int) -> Update:
@@ -266,6 +330,14 @@ class SlidingWindow:
             values={**values, f":{before}": _n(0)},
         )
 
+    def adjusted(self, state: Window | None, now: int, cost: int) -> Window | None:
+        """See Algorithm. Of the window before nothing is given back: it is over."""
+        return _adjusted(state, self._here(state, now), cost)
+
+    def kept(self, state: Window) -> dict[str, dict[str, Any]]:
+        """See Algorithm."""
+        return {name: _n(number) for name, number in zip(self.names, state, strict=True)}
+
     def _here(self, state: Window | None, now: int) -> Window:
         number = now // self._window
         if state is None or state.number < number - 1:
@@ -291,6 +363,11 @@ class SlidingWindow:
         return ends + self._window - spare
 
 
+def _adjusted(state: Window | None, here: Window, cost: int) -> Window | None:
+    after = here._replace(taken=max(0, here.taken + cost))
+    return state if after == here else after
+
+
 class Log(NamedTuple):
     """When what was taken, oldest first, and what tells this from how it was written before."""
 
@@ -303,14 +380,13 @@ class SlidingLog:
 
     def __init__(self, limit: Limit) -> None:
         self._amount, self._window = limit.amount, limit.window
-        self._version, self._entries = f"v_{limit.id}", f"l_{limit.id}"
+        self._version, self._entries = self.names = f"v_{limit.id}", f"l_{limit.id}"
 
     def state(self, item: Item) -> Log | None:
         """What is written down."""
         if self._version not in item:
             return None
-        content = item[self._entries]["B"]
-        rows = (content[start : start + ENTRY] for start in range(0, len(content), ENTRY))
+        rows = _rows(item[self._entries]["B"], ENTRY)
         entries = ((int.from_bytes(row[:8]), int.from_bytes(row[8:])) for row in rows)
         return Log(int(item[self._version]["N"]), tuple(entries))
 
@@ -318,14 +394,12 @@ class SlidingLog:
         """See Algorithm."""
         log = state or Log(0, ())
         counting = self._counting(log, now)
-        left = self._left(counting)
-        if cost > left:
-            wait = self._wait(counting, now, cost - left)
-            return Verdict(False, left, wait, self._reset(counting, now)), state
-        # A clock that is behind writes no entry before the last one.
-        at = max(now, counting[-1][0]) if counting else now
-        # From the clock, since a log that has gone and begun anew is another one.
-        after = Log(max(log.version + 1, now), (*counting, (at, cost)))
+        lacking = cost - self._room(counting)
+        if lacking > 0:
+            wait = self._wait(counting, now, lacking)
+            return Verdict(False, self._left(counting), wait, self._reset(counting, now)), state
+        entries = (*counting, self._entry(counting, now, cost))
+        after = Log(_next(log.version, now), entries)
         return self.taken(after, now, cost), after
 
     def taken(self, state: Log | None, now: int, cost: int) -> Verdict:
@@ -337,24 +411,36 @@ class SlidingLog:
         """See Algorithm."""
         _, after = self.decide(state, now, cost)
         assert after is not None, "what is not allowed has no update"
-        version, entries = self._version, self._entries
-        content = b"".join(at.to_bytes(8) + taken.to_bytes(2) for at, taken in after.entries)
-        values: dict[str, dict[str, Any]] = {
-            f":{entries}": {"B": content},
-            f":{version}": _n(after.version),
-        }
-        condition = f"attribute_not_exists({version})"
-        if state is not None:
-            condition = f"{version} = :{version}old"
-            values[f":{version}old"] = _n(state.version)
-        sets = (f"{version} = :{version}", f"{entries} = :{entries}")
-        return Update(condition, sets=sets, values=values)
+        return _over(self._version, state.version if state else None, self.kept(after))
+
+    def adjusted(self, state: Log | None, now: int, cost: int) -> Log | None:
+        """See Algorithm. The newest is given back first."""
+        log = state or Log(0, ())
+        counting = self._counting(log, now)
+        if cost > 0:
+            # Those before the newest hundred decide nothing: these are no less than any limit.
+            after = [*counting, self._entry(counting, now, min(cost, MOST))][-MAX_LOG:]
+        else:
+            after = _without(counting, min(-cost, MOST))
+        return state if after == counting else Log(_next(log.version, now), tuple(after))
+
+    def kept(self, state: Log) -> dict[str, dict[str, Any]]:
+        """See Algorithm."""
+        content = b"".join(at.to_bytes(8) + taken.to_bytes(2) for at, taken in state.entries)
+        return {self._version: _n(state.version), self._entries: {"B": content}}
+
+    def _entry(self, counting: list[tuple[int, int]], now: int, cost: int) -> tuple[int, int]:
+        # A clock that is behind writes no entry before the last one.
+        return (max(now, counting[-1][0]) if counting else now, cost)
 
     def _counting(self, log: Log, now: int) -> list[tuple[int, int]]:
         return [entry for entry in log.entries if entry[0] > now - self._window]
 
+    def _room(self, counting: list[tuple[int, int]]) -> int:
+        return self._amount - sum(taken for _, taken in counting)
+
     def _left(self, counting: list[tuple[int, int]]) -> int:
-        return max(0, self._amount - sum(taken for _, taken in counting))
+        return max(0, self._room(counting))
 
     def _reset(self, counting: list[tuple[int, int]], now: int) -> int:
         return counting[-1][0] + self._window - now if counting else 0
@@ -365,6 +451,102 @@ class SlidingLog:
             if lacking <= 0:
                 return at + self._window - now
         return self._window
+
+
+def _without(entries: list[tuple[int, int]], back: int) -> list[tuple[int, int]]:
+    """Entries without so much of the newest."""
+    left = list(entries)
+    while back and left:
+        at, taken = left.pop()
+        if taken > back:
+            left.append((at, taken - back))
+        back = max(0, back - taken)
+    return left
+
+
+class Slots(NamedTuple):
+    """When each slot that is taken frees itself, with its id, the soonest first, and what tells
+    this from how it was written before."""
+
+    version: int
+    entries: tuple[tuple[int, bytes], ...]
+
+
+class Concurrency:
+    """At most `amount` in flight: who takes is known by a slot, and gives it back. A slot frees
+    itself after a window, since its holder may have died."""
+
+    def __init__(self, limit: Limit, slot: bytes) -> None:
+        self._amount, self._window, self._slot = limit.amount, limit.window, slot
+        self._version, self._entries = self.names = f"v_{limit.id}", f"h_{limit.id}"
+
+    def state(self, item: Item) -> Slots | None:
+        """The slots that were taken."""
+        if self._version not in item:
+            return None
+        rows = _rows(item[self._entries]["B"], 8 + SLOT)
+        entries = ((int.from_bytes(row[:8]), row[8:]) for row in rows)
+        return Slots(int(item[self._version]["N"]), tuple(entries))
+
+    def decide(self, state: Slots | None, now: int, cost: int) -> tuple[Verdict, Slots | None]:
+        """See Algorithm. The wait is until enough slots have freed themselves, at the latest."""
+        held = self._held(state, now)
+        lacking = cost - self._room(held)
+        if lacking > 0:
+            left, wait = max(0, self._room(held)), held[lacking - 1][0] - now
+            return Verdict(False, left, wait, held[-1][0] - now), state
+        taken = [(now + self._window, self._slot)] * cost
+        version = _next(state.version if state else 0, now)
+        after = Slots(version, tuple(sorted([*held, *taken])))
+        return self.taken(after, now, cost), after
+
+    def taken(self, state: Slots | None, now: int, cost: int) -> Verdict:
+        """See Algorithm."""
+        held = self._held(state, now)
+        return Verdict(True, max(0, self._room(held)), 0, held[-1][0] - now if held else 0)
+
+    def update(self, state: Slots | None, now: int, cost: int) -> Update:
+        """See Algorithm."""
+        _, after = self.decide(state, now, cost)
+        assert after is not None, "what is not allowed has no update"
+        return _over(self._version, state.version if state else None, self.kept(after))
+
+    def adjusted(self, state: Slots | None, now: int, cost: int) -> Slots | None:
+        """See Algorithm. All that is known by the slot is given back, whatever the cost."""
+        held = self._held(state, now)
+        after = [entry for entry in held if entry[1] != self._slot]
+        if state is None or len(after) == len(held):
+            return state
+        return Slots(_next(state.version, now), tuple(after))
+
+    def kept(self, state: Slots) -> dict[str, dict[str, Any]]:
+        """See Algorithm."""
+        content = b"".join(until.to_bytes(8) + slot for until, slot in state.entries)
+        return {self._version: _n(state.version), self._entries: {"B": content}}
+
+    def _held(self, state: Slots | None, now: int) -> list[tuple[int, bytes]]:
+        return [entry for entry in state.entries if entry[0] > now] if state else []
+
+    def _room(self, held: list[tuple[int, bytes]]) -> int:
+        return self._amount - len(held)
+
+
+def _next(version: int, now: int) -> int:
+    # From the clock, since what has gone and begun anew is another one.
+    return max(version + 1, now)
+
+
+def _rows(content: bytes, size: int) -> list[bytes]:
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
+def _over(name: str, version: int | None, kept: dict[str, dict[str, Any]]) -> Update:
+    """What writes attributes over the version that was read; None where there was none."""
+    sets = tuple(f"{each} = :{each}" for each in kept)
+    values = {f":{each}": value for each, value in kept.items()}
+    if version is None:
+        return Update(f"attribute_not_exists({name})", sets=sets, values=values)
+    return Update(f"{name} = :{name}old", sets=sets, values={**values, f":{name}old": _n(version)})
 
 
 def _n(number: int) -> dict[str, str]:

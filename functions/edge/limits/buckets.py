@@ -5,6 +5,9 @@ container last knew of the item; where that is no longer so, the refusal brings 
 what it says is either a denial or what the next update assumes. So one container alone writes once,
 and a denial that is known costs nothing.
 
+An adjustment is not in such a hurry: it reads, and writes over exactly that. Since what was given
+back can be given back again, it leaves a mark in the same transaction, which a repeat finds.
+
 An update is sent once, by a client that does not repeat it. One whose answer is lost may have taken
 what nobody was told of: somebody gets less than the limit, nobody more.
 """
@@ -12,10 +15,22 @@ what nobody was told of: somebody gets less than the limit, nobody more.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from functions.edge.limits.algorithms import Algorithm, Item, Limit, Update, Verdict, algorithm
+from functions.edge.limits.algorithms import (
+    NO_SLOT,
+    SECOND,
+    Algorithm,
+    Item,
+    Limit,
+    Update,
+    Verdict,
+    algorithm,
+    replacing,
+)
+from functions.kernel.backoff import Backoff
+from functions.kernel.errors import CommandReused, Conflict
 
 TRIES = 5
 """Updates of one check: each that fails shows a state that somebody else has meanwhile made."""
@@ -26,6 +41,11 @@ DEADLINE_MS = 100
 TRUSTED = 1_000_000_000
 """Nanoseconds for which a denial is believed that was not read now: what was taken may have been
 given back."""
+SPARE_S = 60
+"""Seconds that a bucket stays after all its limits have forgotten: clocks differ."""
+LOWERED_S = SPARE_S // 2
+"""Seconds by which an update may let a bucket go sooner than the one before: no more than clocks
+differ, or a charge that is far beyond a limit would be forgotten before it is filled."""
 
 
 class Busy(Exception):
@@ -33,10 +53,11 @@ class Busy(Exception):
 
 
 class Taking(NamedTuple):
-    """What to take of one limit."""
+    """What to take of one limit; of one that counts what is in flight, by which slot."""
 
     limit: Limit
     cost: int
+    slot: bytes = NO_SLOT
 
 
 class Group(NamedTuple):
@@ -48,6 +69,15 @@ class Group(NamedTuple):
     takings: Sequence[Taking]
     gone_at: int
     deadline_ms: int = DEADLINE_MS
+
+
+class Once(NamedTuple):
+    """What an adjustment is told from others by: the key of an item that stays until `gone_at`,
+    epoch seconds, and a digest of all that it says."""
+
+    key: str
+    digest: str
+    gone_at: int
 
 
 class _Known(NamedTuple):
@@ -86,6 +116,40 @@ class _Plan(NamedTuple):
         """The plan, once its item was seen."""
         return self._replace(known=_Known(item, now))
 
+    def knowing_of(self, item: Item, now: int) -> _Plan:
+        """The plan, once it is known how its own limits stand in an item: of others that are in
+        there nothing was seen."""
+        names = {name for each, _ in self.counters for name in each.names}
+        whole = item.keys() <= names | {"pk", "gone_at"}
+        return self._replace(known=_Known(item, now if whole else self.known.read_at))
+
+    def standing(self, now: int) -> list[Verdict]:
+        """How each limit stands: it allows whatever remains."""
+        item = self.known.item
+        found = [each.decide(each.state(item), now, 0)[0] for each, _ in self.counters]
+        return [verdict._replace(allowed=verdict.remaining > 0) for verdict in found]
+
+    def adjustments(self, now: int) -> list[Update]:
+        """What charges or gives back; nothing of limits that stay as they are."""
+        item, found = self.known.item, []
+        for each, cost in self.counters:
+            state = each.state(item)
+            after = each.adjusted(state, now, cost)
+            if after != state:
+                found.append(replacing(item, each.kept(after)))
+        return found
+
+    def knowing_after(self, updates: Sequence[Update], now: int) -> _Plan:
+        """The plan, once its item was updated."""
+        return self.knowing_of(_updated(self.known.item, updates), now)
+
+    def staying(self, updates: Sequence[Update], now: int) -> _Plan:
+        """The plan with an item that stays until what the updates charge is forgotten."""
+        standing = self.knowing_after(updates, now).standing(now)
+        forgotten = (now + max(verdict.reset for verdict in standing)) // SECOND + 1
+        gone_at = max(self.group.gone_at, forgotten + SPARE_S)
+        return self._replace(group=self.group._replace(gone_at=gone_at))
+
 
 class Buckets:
     """The buckets of one table; `client` gives a DynamoDB client by its deadline in ms."""
@@ -115,8 +179,85 @@ class Buckets:
                 return [verdict for plan in plans for verdict in plan.taken(now)]
         raise Busy(", ".join(group.key for group in groups))
 
+    def adjust(
+        self, groups: Sequence[Group], once: Once, now: int, backoff: Backoff
+    ) -> list[Verdict]:
+        """Charges all limits of all groups their costs, however little is left, and gives back
+        where these are negative; says how each stands then, in their order.
+
+        That happens once for a key. A read for each group, and a transaction. Raises CommandReused
+        where the key was another adjustment's, Conflict, and what the client raises.
+        """
+        plans = [self._looked_up(self._plan(group), now) for group in groups]
+        for _ in backoff.tries():
+            done, plans = self._adjust(plans, once, now)
+            self._remember(plans)
+            if done:
+                return [verdict for plan in plans for verdict in plan.standing(now)]
+        raise Conflict(once.key)
+
+    def release(self, groups: Sequence[Group], now: int, backoff: Backoff) -> list[Verdict]:
+        """Gives back the slots of all groups, and says how each limit stands then.
+
+        That may happen twice, and leaves no mark. For each group a read, and a write if its slot is
+        there. Raises Conflict, and what the client raises.
+        """
+        plans = [self._released(self._plan(group), now, backoff) for group in groups]
+        self._remember(plans)
+        return [verdict for plan in plans for verdict in plan.standing(now)]
+
+    def _released(self, plan: _Plan, now: int, backoff: Backoff) -> _Plan:
+        plan = self._looked_up(plan, now)
+        for _ in backoff.tries():
+            updates = plan.adjustments(now)
+            if not updates:
+                return plan
+            done, plan = self._update(plan, updates, now)
+            if done:
+                return plan
+        raise Conflict(plan.group.key)
+
+    def _adjust(self, plans: Sequence[_Plan], once: Once, now: int) -> tuple[bool, list[_Plan]]:
+        updates = [plan.adjustments(now) for plan in plans]
+        requests = {
+            place: self._request(plan.staying(each, now), each)
+            for place, (plan, each) in enumerate(zip(plans, updates, strict=True))
+            if each
+        }
+        members = [{"Update": each} for each in (self._mark(once), *requests.values())]
+        client = self._client(0)
+        try:
+            client.transact_write_items(TransactItems=members)
+        except client.exceptions.TransactionCanceledException as refusal:
+            mark, *others = refusal.response["CancellationReasons"]
+            if mark["Code"] != "ConditionalCheckFailed":
+                reasons = dict(zip(requests, others, strict=True))
+                return False, [
+                    _told(plan, reasons[place], now) if place in reasons else plan
+                    for place, plan in enumerate(plans)
+                ]
+            if mark["Item"]["digest"]["S"] != once.digest:
+                raise CommandReused from None
+            return True, [self._looked_up(plan, now) for plan in plans]
+        return True, [
+            plan.knowing_after(each, now) for plan, each in zip(plans, updates, strict=True)
+        ]
+
+    def _mark(self, once: Once) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "Key": {"pk": {"S": once.key}},
+            "UpdateExpression": "SET digest = :digest, gone_at = :gone_at",
+            "ConditionExpression": "attribute_not_exists(pk)",
+            "ExpressionAttributeValues": {
+                ":digest": {"S": once.digest},
+                ":gone_at": _n(once.gone_at),
+            },
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
     def _plan(self, group: Group) -> _Plan:
-        counters = [(algorithm(limit), cost) for limit, cost in group.takings]
+        counters = [(algorithm(each.limit, each.slot), each.cost) for each in group.takings]
         return _Plan(group, counters, self._known.get(group.key, _Known({}, 0)))
 
     def _looked_up(self, plan: _Plan, now: int) -> _Plan:
@@ -126,12 +267,12 @@ class Buckets:
 
     def _write(self, plans: Sequence[_Plan], now: int) -> tuple[bool, list[_Plan]]:
         if len(plans) == 1:
-            taken, plan = self._update(plans[0], now)
+            taken, plan = self._update(plans[0], plans[0].updates(now), now)
             return taken, [plan]
         return self._transact(plans, now)
 
-    def _update(self, plan: _Plan, now: int) -> tuple[bool, _Plan]:
-        updates, client = plan.updates(now), self._client(plan.group.deadline_ms)
+    def _update(self, plan: _Plan, updates: Sequence[Update], now: int) -> tuple[bool, _Plan]:
+        client = self._client(plan.group.deadline_ms)
         try:
             answer = client.update_item(**self._request(plan, updates), ReturnValues="UPDATED_NEW")
         except client.exceptions.ConditionalCheckFailedException as refusal:
@@ -139,7 +280,7 @@ class Buckets:
         except client.exceptions.TransactionConflictException:
             return False, plan
         # What was not updated is as it was assumed to be: that was the condition.
-        return True, plan.knowing({**plan.known.item, **answer["Attributes"]}, now)
+        return True, plan.knowing_of({**plan.known.item, **answer["Attributes"]}, now)
 
     def _transact(self, plans: Sequence[_Plan], now: int) -> tuple[bool, list[_Plan]]:
         updates = [plan.updates(now) for plan in plans]
@@ -152,28 +293,30 @@ class Buckets:
         except client.exceptions.TransactionCanceledException as refusal:
             reasons = refusal.response["CancellationReasons"]
             return False, [
-                plan.knowing(reason.get("Item", {}), now)
-                if reason["Code"] == "ConditionalCheckFailed"
-                else plan
-                for plan, reason in zip(plans, reasons, strict=True)
+                _told(plan, reason, now) for plan, reason in zip(plans, reasons, strict=True)
             ]
-        # No transaction says what it led to. Others may have taken more: never less.
+        # No transaction says what it led to. Others may have taken more.
         return True, [
-            plan.knowing(_updated(plan.known.item, each), now)
-            for plan, each in zip(plans, updates, strict=True)
+            plan.knowing_after(each, now) for plan, each in zip(plans, updates, strict=True)
         ]
 
     def _request(self, plan: _Plan, updates: Sequence[Update]) -> dict[str, Any]:
         sets = ["gone_at = :gone_at", *(each for update in updates for each in update.sets)]
         adds = [each for update in updates for each in update.adds]
         values = {name: value for update in updates for name, value in update.values.items()}
+        gone_at = max(plan.group.gone_at, int(plan.known.item.get("gone_at", _n(0))["N"]))
+        values |= {":gone_at": _n(gone_at), ":gone_by": _n(gone_at + LOWERED_S)}
+        conditions = [
+            "(attribute_not_exists(gone_at) OR gone_at <= :gone_by)",
+            *(update.condition for update in updates),
+        ]
         clauses = [f"SET {', '.join(sets)}", *([f"ADD {', '.join(adds)}"] if adds else [])]
         return {
             "TableName": self._table,
             "Key": _key(plan),
             "UpdateExpression": " ".join(clauses),
-            "ConditionExpression": " AND ".join(update.condition for update in updates),
-            "ExpressionAttributeValues": {**values, ":gone_at": _n(plan.group.gone_at)},
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
@@ -187,6 +330,13 @@ class Buckets:
 
 def _key(plan: _Plan) -> dict[str, Any]:
     return {"pk": {"S": plan.group.key}}
+
+
+def _told(plan: _Plan, reason: Mapping[str, Any], now: int) -> _Plan:
+    """A plan, after a transaction was refused for a reason that may be its own."""
+    if reason["Code"] != "ConditionalCheckFailed":
+        return plan
+    return plan.knowing(reason.get("Item", {}), now)
 
 
 def _updated(item: Item, updates: Sequence[Update]) -> Item:

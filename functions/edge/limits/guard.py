@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from functions.edge.limits.buckets import Buckets
-from functions.edge.limits.headers import refusal, told
+from functions.edge.limits.headers import quota, refusal
 from functions.edge.limits.limiter import Limiter
 from functions.edge.limits.memory import Memory
 from functions.edge.limits.rules import Asked, Rule, decode
@@ -68,7 +68,7 @@ class Guard:
         request.log.count("unguarded", sum(decision.verdict is None for decision in decisions))
         if problem := refusal(decisions, now):
             raise problem
-        return told(decisions, now) if limiter is not self._here else {}
+        return quota(decisions, now) if limiter is not self._here else {}
 
     def _caller(self, route: Route, request: Request) -> tuple[Mapping[str, str], Limiter]:
         if route.scope is None:

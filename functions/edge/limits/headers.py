@@ -12,7 +12,7 @@ UNCOUNTED = "The limits cannot be counted right now, and one of them is to refus
 USED_UP = "Too many requests: a limit is used up."
 
 
-def told(decisions: Sequence[Decision], now: int) -> dict[str, str]:
+def quota(decisions: Sequence[Decision], now: int) -> dict[str, str]:
     """Of the limit that is nearest to its end: the customary headers, whose reset is a time in
     epoch seconds, and those of draft-ietf-httpapi-ratelimit-headers-10, whose is a duration. `now`
     is epoch ms."""
@@ -25,18 +25,16 @@ def told(decisions: Sequence[Decision], now: int) -> dict[str, str]:
         return {}
     _, verdict, rule = min(counted, key=lambda each: (each[0], each[1].remaining))
     reset = seconds(verdict.reset)
-    found = {
+    # What is in flight is another unit than requests, which need not be named.
+    unit = ';qu="concurrent-requests"' if rule.holds else ""
+    return {
         # What remains is never more than that.
         "X-RateLimit-Limit": str(rule.counted.at_once),
         "X-RateLimit-Remaining": str(verdict.remaining),
         "X-RateLimit-Reset": str(now // 1000 + reset),
-        "RateLimit-Policy": f'"{rule.name}";q={rule.limit};w={rule.window}',
+        "RateLimit-Policy": f'"{rule.name}";q={rule.limit};w={rule.window}{unit}',
         "RateLimit": f'"{rule.name}";r={verdict.remaining};t={reset}',
     }
-    waits = [each.wait for allows, each, _ in counted if not allows]
-    if waits and all(waits):
-        found["Retry-After"] = str(seconds(max(waits)))
-    return found
 
 
 def refusal(decisions: Sequence[Decision], now: int) -> Problem | None:
@@ -48,12 +46,19 @@ def refusal(decisions: Sequence[Decision], now: int) -> Problem | None:
     if any(decision.verdict is None for decision in refusing):
         return Problem(503, "unavailable", UNCOUNTED, headers={"Retry-After": "1"})
     faults = [{"field": each.rule.name, "reason": _reason(each)} for each in refusing]
-    return Problem(429, "rate_limited", USED_UP, faults, told(decisions, now))
+    told = {**quota(decisions, now), **_retry_after(refusing)}
+    return Problem(429, "rate_limited", USED_UP, faults, told)
 
 
 def seconds(nanoseconds: int) -> int:
     """Rounded up: who waits as long as told must be allowed."""
     return -(-nanoseconds // SECOND)
+
+
+def _retry_after(refusing: Sequence[Decision]) -> dict[str, str]:
+    # Where one refuses for good there is nothing to wait for.
+    waits = [each.verdict.wait for each in refusing if each.verdict is not None]
+    return {"Retry-After": str(seconds(max(waits)))} if all(waits) else {}
 
 
 def _reason(decision: Decision) -> str:

@@ -10,22 +10,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.edge.limits.algorithms import SECOND, Verdict
 from functions.edge.limits.breaker import Breaker
-from functions.edge.limits.buckets import Buckets, Busy, Group, Taking
+from functions.edge.limits.buckets import SPARE_S, Buckets, Busy, Group, Taking
 from functions.edge.limits.memory import Memory
 from functions.edge.limits.rules import Asked, Rule, bucket, fitting
 
 MILLI = 1_000_000
-SPARE_S = 60
-"""Seconds that a bucket stays after all its limits have forgotten: clocks differ."""
 CROWDED = SECOND
 """Nanoseconds to wait for who does not come through to a bucket, since others do."""
 
 
 class Decision(NamedTuple):
-    """What one rule says; None where nobody could be asked."""
+    """What one rule says; None where nobody could be asked. What may have been taken of a rule that
+    counts what is in flight is known by a `slot`."""
 
     rule: Rule
     verdict: Verdict | None
+    slot: bytes | None = None
 
     @property
     def allows(self) -> bool:
@@ -57,33 +57,20 @@ class Limiter:
         # What refuses anyway takes nothing, and a shadow must not keep others from taking.
         live = [] if any(not rule.shadow for rule in impossible) else fit
         together = [(rule, kind) for rule, kind in live if not rule.shadow]
-        # By all rules: others than these may have taken from the same item.
-        gone_at = now // 1000 + SPARE_S + max((rule.remembers for rule in rules), default=0)
-        verdicts.update(self._take(scope, together, asked, now, gone_at))
-        for rule, kind in live:
-            if rule.shadow and rule not in impossible:
-                verdicts.update(self._take(scope, [(rule, kind)], asked, now, gone_at))
-        return [Decision(rule, verdicts[rule]) for rule, _ in fit if rule in verdicts]
+        gone_at = forgotten(rules, now)
+        verdicts.update(self._take(Grouped.of(scope, together, asked, gone_at), now))
+        # A shadow tells what a rule would do: what others refuse, that would take nothing of it.
+        if all(Decision(rule, verdicts[rule]).allows for rule, _ in together):
+            for rule, kind in live:
+                if rule.shadow and rule not in impossible:
+                    alone = Grouped.of(scope, [(rule, kind)], asked, gone_at)
+                    verdicts.update(self._take(alone, now))
+        return [_decision(rule, verdicts[rule], asked) for rule, _ in fit if rule in verdicts]
 
-    def _take(
-        self, scope: str, fit: Sequence[tuple[Rule, str]], asked: Asked, now: int, gone_at: int
-    ) -> dict[Rule, Verdict | None]:
-        if not fit:
+    def _take(self, grouped: Grouped, now: int) -> dict[Rule, Verdict | None]:
+        rules, groups = grouped
+        if not rules:
             return {}
-        by_key: defaultdict[str, list[Rule]] = defaultdict(list)
-        for rule, kind in fit:
-            apart = (rule.name,) if rule.shadow else ()
-            by_key[bucket(scope, kind, asked.identities[kind], *apart)].append(rule)
-        groups = [
-            Group(
-                key,
-                [Taking(rule.counted, asked.cost * rule.cost) for rule in rules],
-                gone_at,
-                min(rule.deadline for rule in rules),
-            )
-            for key, rules in by_key.items()
-        ]
-        rules = [rule for each in by_key.values() for rule in each]
         found: Sequence[Verdict | None] = self._asked(groups, now) or [None] * len(rules)
         return dict(zip(rules, found, strict=True))
 
@@ -102,3 +89,41 @@ class Limiter:
             return None
         self._breaker.answered()
         return found
+
+
+class Grouped(NamedTuple):
+    """Rules by whose bucket they are of: one group for each, and the rules in the order of their
+    takings."""
+
+    rules: list[Rule]
+    groups: list[Group]
+
+    @classmethod
+    def of(cls, scope: str, fit: Sequence[tuple[Rule, str]], asked: Asked, gone_at: int) -> Grouped:
+        """The groups of rules that fit, each with the kind of identity that it counts."""
+        by_key: defaultdict[str, list[Rule]] = defaultdict(list)
+        for rule, kind in fit:
+            apart = (rule.name,) if rule.shadow else ()
+            by_key[bucket(scope, kind, asked.identities[kind], *apart)].append(rule)
+        groups = [
+            Group(
+                key,
+                [Taking(rule.counted, asked.cost * rule.cost, asked.slot) for rule in rules],
+                gone_at,
+                min(rule.deadline for rule in rules),
+            )
+            for key, rules in by_key.items()
+        ]
+        return cls([rule for rules in by_key.values() for rule in rules], groups)
+
+
+def forgotten(rules: Sequence[Rule], now: int) -> int:
+    """When no rule remembers what was taken until now, in epoch seconds: by all rules, since others
+    than those that fit may have taken from the same item."""
+    return now // 1000 + SPARE_S + max((rule.remembers for rule in rules), default=0)
+
+
+def _decision(rule: Rule, verdict: Verdict | None, asked: Asked) -> Decision:
+    # Who could not be counted may have been: the answer was lost.
+    taken = rule.holds and (verdict is None or verdict.allowed)
+    return Decision(rule, verdict, asked.slot if taken else None)

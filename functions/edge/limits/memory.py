@@ -23,9 +23,10 @@ class Memory:
         """As Buckets.take, without a table."""
         verdicts, after = [], {}
         for group in groups:
-            for limit, cost in group.takings:
+            for limit, cost, slot in group.takings:
                 key = (group.key, limit.id)
-                verdict, after[key] = algorithm(limit).decide(self._states.get(key), now, cost)
+                counter = algorithm(limit, slot)
+                verdict, after[key] = counter.decide(self._states.get(key), now, cost)
                 verdicts.append(verdict)
         if all(verdict.allowed for verdict in verdicts):
             self._remember(after)

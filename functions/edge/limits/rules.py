@@ -13,7 +13,7 @@ from hashlib import blake2b, sha256
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
-from functions.edge.limits.algorithms import SECOND, Limit, Name
+from functions.edge.limits.algorithms import NO_SLOT, SECOND, Limit, Name
 from functions.edge.limits.buckets import DEADLINE_MS
 from functions.edge.limits.lists import Entry, Listed, same
 
@@ -52,6 +52,11 @@ class Rule(NamedTuple):
         return Limit(id, self.algorithm, self.limit, self.window * SECOND, burst)
 
     @property
+    def holds(self) -> bool:
+        """Whether it counts what is in flight, rather than what was taken."""
+        return self.algorithm == "concurrency"
+
+    @property
     def remembers(self) -> int:
         """Seconds after which nothing counts any more, rounded up."""
         return max(2 * self.window, -(-self.burst * self.window // self.limit))
@@ -59,7 +64,8 @@ class Rule(NamedTuple):
 
 class Asked(NamedTuple):
     """A request as rules see it: `identities` by kind, such as user or ip, `cost` in tokens. Where
-    an ip among them stands for a network, `address` is the whole one."""
+    an ip among them stands for a network, `address` is the whole one. While it is in flight it is
+    known by its `slot`, which is nobody else's."""
 
     endpoint: str
     method: str
@@ -67,6 +73,7 @@ class Asked(NamedTuple):
     tier: str = "free"
     cost: int = 1
     address: str | None = None
+    slot: bytes = NO_SLOT
 
 
 class Rulebook(NamedTuple):

@@ -1,22 +1,29 @@
-"""POST /v1/check: whether a request may go on, asked by whoever serves it."""
+"""POST /v1/check and POST /v1/adjust: whether a request may go on, and what it came to cost, asked
+and told by whoever serves it."""
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from hashlib import sha256
 from typing import NamedTuple
 
 from functions.edge.http import Answer, Request, Route, http
-from functions.edge.limits.buckets import Buckets
+from functions.edge.limits.adjuster import Adjuster
+from functions.edge.limits.algorithms import SLOT
+from functions.edge.limits.buckets import Buckets, Once
 from functions.edge.limits.limiter import Limiter
 from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
-from functions.ratelimiter.answering import answer, denied
-from functions.ratelimiter.asking import asked_of
+from functions.ratelimiter.answering import adjusted, answer, denied
+from functions.ratelimiter.asking import adjustment_of, asked_of
 from functions.ratelimiter.holding import HoldingRules
 
 WRITE = "ratelimiter:write"
+ONCE_S = 2 * 86_400
+"""Seconds for which a repeat of an adjustment is known as one."""
 
 
 class Settings(NamedTuple):
@@ -27,20 +34,20 @@ class Settings(NamedTuple):
 
 
 class Checks:
-    """The route's function, with what one container remembers."""
+    """The routes' functions, with what one container remembers."""
 
     def __init__(self, runtime: Runtime, config: Settings) -> None:
-        store = DynamoStore(runtime.client("dynamodb"), config.events_table)
-        self._now = runtime.now
-        self._rules = HoldingRules(store, runtime.now)
-        self._limiter = Limiter(Buckets(partial(runtime.client, "dynamodb"), config.buckets_table))
+        client = partial(runtime.client, "dynamodb")
+        buckets = Buckets(client, config.buckets_table)
+        self._runtime = runtime
+        self._rules = HoldingRules(DynamoStore(client(0), config.events_table), runtime.now)
+        self._limiter = Limiter(buckets)
+        self._adjuster = Adjuster(buckets, runtime.backoff())
 
     def check(self, request: Request) -> Answer:
-        """POST"""
-        if request.query:
-            fault = {"field": min(request.query)[:100], "reason": "is not known"}
-            raise Problem(422, "invalid", "The route takes no query.", [fault])
-        asked, tenant, now = asked_of(request), request.caller.tenant, self._now()
+        """POST /v1/check"""
+        _without_query(request)
+        asked, tenant, now = asked_of(request), request.caller.tenant, self._runtime.now()
         book = self._rules.of(tenant)
         match book.standing(asked):
             case "denied":
@@ -48,18 +55,59 @@ class Checks:
                 raise denied()
             case "allowed":
                 return answer([], now)
+        asked = asked._replace(slot=self._runtime.entropy(SLOT))
         decisions = self._limiter.check(tenant, book.rules, asked, now)
         request.log.count("denied", sum(not decision.allows for decision in decisions))
         request.log.count("uncounted", sum(decision.verdict is None for decision in decisions))
         return answer(decisions, now)
 
+    def adjust(self, request: Request) -> Answer:
+        """POST /v1/adjust"""
+        _without_query(request)
+        asked, tenant, now = adjustment_of(request), request.caller.tenant, self._runtime.now()
+        if not asked.cost:
+            rules = self._rules.of(tenant).rules
+            return adjusted(self._adjuster.release(tenant, rules, asked, now), now)
+        once, book = _once(request, now), self._rules.of(tenant)
+        # Who is always allowed has taken nothing.
+        rules = () if book.standing(asked) == "allowed" else book.rules
+        return adjusted(self._adjuster.adjust(tenant, rules, asked, once, now), now)
+
+
+def _without_query(request: Request) -> None:
+    if request.query:
+        fault = {"field": min(request.query)[:100], "reason": "is not known"}
+        raise Problem(422, "invalid", "The route takes no query.", [fault])
+
+
+def _once(request: Request, now: int) -> Once:
+    """What a repeat of a request is known by. Raises 400 and 428 Problems."""
+    # A check need not know of commands, nor load what they are made of.
+    from functions.edge.command import idempotency_key
+
+    key, caller = idempotency_key(request), request.caller
+    if key is None:
+        detail = "Idempotency-Key is required: what was given back twice could not be told."
+        raise Problem(428, "idempotency_key_required", detail)
+    return Once(
+        f"once#{_digest([caller.tenant, caller.user, key])}",
+        _digest(json.loads(request.body())),
+        now // 1000 + ONCE_S,
+    )
+
+
+def _digest(value: object) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
+
 
 def build(runtime: Runtime) -> Handler:
     """The handler, in a given runtime."""
     checks = Checks(runtime, settings(Settings, runtime.env))
-    return http(
-        runtime, "ratelimiter", {"POST /v1/check": Route(checks.check, WRITE, service=True)}
-    )
+    routes = {
+        "POST /v1/check": Route(checks.check, WRITE, service=True),
+        "POST /v1/adjust": Route(checks.adjust, WRITE, service=True),
+    }
+    return http(runtime, "ratelimiter", routes)
 
 
 handler = entry(build, hurried=True)

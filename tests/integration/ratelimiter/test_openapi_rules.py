@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from functions.openapi import Json
-from functions.ratelimiter.openapi import OPS, RATELIMITER, READ, WRITE, Check
+from functions.ratelimiter.openapi import OPS, RATELIMITER, READ, WRITE, Adjust, Check
 from functions.ratelimiter.schemas import NewRules
 from tests.integration.contract import Walk, documented
 from tests.integration.ratelimiter.asking import LOGIN
@@ -14,6 +14,7 @@ from tests.support.pump import Stack
 
 PUBLISH, READ_RULES = "PUT /v1/rules", "GET /v1/rules"
 ACTIVATE, CHECK = "POST /v1/rules/{version}/activate", "POST /v1/check"
+ADJUST = "POST /v1/adjust"
 ONE: Json = {"rules": [{**LOGIN, "limit": 1}], "deny": [{"user": "mallory"}]}
 ASKED: Json = {"endpoint": "/api/login", "ip": "203.0.113.7"}
 
@@ -22,7 +23,12 @@ class Rules(Walk):
     """Walks the rate limiter's routes."""
 
     scopes = (READ, WRITE, OPS)
-    bodies: ClassVar[Mapping[type, Json]] = {NewRules: {"rules": []}, Check: ASKED}
+    bodies: ClassVar[Mapping[type, Json]] = {
+        NewRules: {"rules": []},
+        Check: ASKED,
+        Adjust: {**ASKED, "cost": 1},
+    }
+    headers: ClassVar[Mapping[type, Json]] = {Adjust: {"idempotency-key": "a"}}
 
 
 def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: Stack) -> None:
@@ -37,6 +43,11 @@ def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: 
     walk.ask(CHECK, 200, json=ASKED)
     walk.ask(CHECK, 429, "rate_limited", json=ASKED)
     walk.ask(CHECK, 403, "denied", json={**ASKED, "user": "mallory"})
+    walk.ask(ADJUST, 428, "idempotency_key_required", json={**ASKED, "cost": -1})
+    walk.ask(ADJUST, 200, json={**ASKED, "cost": -1}, **once)
+    walk.ask(ADJUST, 422, "idempotency_key_reused", json={**ASKED, "cost": -2}, **once)
+    walk.ask(CHECK, 200, json=ASKED)
+    walk.ask(ADJUST, 200, json={**ASKED, "slot": "0123456789abcdef"})
     walk.ask(READ_RULES, 404, "not_found", query={"version": "7"})
     walk.ask(PUBLISH, 200, json={"rules": [LOGIN]})
     for key, operation in RATELIMITER.operations.items():

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functions.edge.limits.algorithms import Limit
 
 Taken = Sequence[tuple[int, int]]
-"""When something was taken, and how much, oldest first."""
+"""When something was taken or charged, and how much, oldest first; given back below 0."""
 
 
 def allows(limit: Limit, taken: Taken, now: int, cost: int) -> bool:
@@ -17,22 +17,21 @@ def allows(limit: Limit, taken: Taken, now: int, cost: int) -> bool:
         case "token_bucket" | "leaky_bucket":
             return _tokens(limit, taken, now) >= cost
         case "fixed_window":
-            window = now // limit.window
-            return _sum(taken, lambda at: at // limit.window == window) + cost <= limit.amount
+            return _in_window(limit, taken, now // limit.window) + cost <= limit.amount
         case "sliding_window":
             window = now // limit.window
-            here = _sum(taken, lambda at: at // limit.window == window)
-            before = _sum(taken, lambda at: at // limit.window == window - 1)
+            here = _in_window(limit, taken, window)
+            before = _in_window(limit, taken, window - 1)
             share = 1 - Fraction(now % limit.window, limit.window)
             return here + before * share + cost <= limit.amount
-        case "sliding_log":
-            return _sum(taken, lambda at: at > now - limit.window) + cost <= limit.amount
+        case "sliding_log" | "concurrency":
+            return len(_units(limit, taken, now)) + cost <= limit.amount
 
 
 def _tokens(limit: Limit, taken: Taken, now: int) -> Fraction:
     tokens, since = Fraction(limit.burst), 0
     for at, cost in taken:
-        tokens = _filled(limit, tokens, at - since) - cost
+        tokens = min(Fraction(limit.burst), _filled(limit, tokens, at - since) - cost)
         since = at
     return _filled(limit, tokens, now - since)
 
@@ -41,6 +40,18 @@ def _filled(limit: Limit, tokens: Fraction, passed: int) -> Fraction:
     return min(Fraction(limit.burst), tokens + Fraction(passed * limit.amount, limit.window))
 
 
-def _sum(taken: Taken, counts: object) -> int:
-    assert callable(counts)
-    return sum(cost for at, cost in taken if counts(at))
+def _in_window(limit: Limit, taken: Taken, window: int) -> int:
+    total = 0
+    for at, cost in taken:
+        if at // limit.window == window:
+            total = max(0, total + cost)
+    return total
+
+
+def _units(limit: Limit, taken: Taken, now: int) -> list[int]:
+    """When each unit was taken that counts still. What is given back are the newest."""
+    units: list[int] = []
+    for at, cost in taken:
+        units = [unit for unit in units if unit > at - limit.window]
+        units = units + [at] * cost if cost > 0 else units[: max(0, len(units) + cost)]
+    return [unit for unit in units if unit > now - limit.window]

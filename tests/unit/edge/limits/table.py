@@ -15,7 +15,7 @@ NAME = "buckets"
 
 
 class Table:
-    """The table; `calls` counts what was asked of it. `rival` is called before each update that no
+    """The table; `calls` counts what was asked of it. `rival` is called before each write that no
     rival makes; the next `conflicts` updates meet a transaction; `failure` is what every call
     meets, sent once."""
 
@@ -61,7 +61,7 @@ class Table:
         if operation == "UpdateItem" and self.conflicts:
             self.conflicts -= 1
             raise Refused("TransactionConflictException", "A transaction is under way")
-        if operation == "UpdateItem" and self.rival:
+        if operation in ("UpdateItem", "TransactWriteItems") and self.rival:
             rival, self.rival = self.rival, None
             rival()
             self.rival = rival

@@ -112,6 +112,8 @@ BOUNDS = {
     "fixed_window": lambda limit, passed: limit.amount * (passed // limit.window + 2),
     "sliding_window": lambda limit, passed: limit.amount * (passed // limit.window + 2),
     "sliding_log": lambda limit, passed: limit.amount * (passed // limit.window + 1),
+    # Of what nobody gives back.
+    "concurrency": lambda limit, passed: limit.amount * (passed // limit.window + 1),
 }
 """What may be taken at most between two requests that are so far apart, both counted."""
 
