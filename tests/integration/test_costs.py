@@ -98,6 +98,11 @@ def test_costs_are_as_published(
         ("check, known to be denied", "", 0, 0),
         ("check, denied again", "1 GetItem", 1, 0),
         ("check that no rule fits", "", 0, 0),
+        ("adjust", "1 GetItem + 1 TransactWriteItems", 1, 4),
+        ("adjust of two identities", "2 GetItem + 1 TransactWriteItems", 2, 6),
+        ("check that takes a slot", "1 UpdateItem", 0, 1),
+        ("free a slot", "1 GetItem + 1 UpdateItem", 1, 1),
+        ("free a slot, again", "1 GetItem", 1, 0),
     ],
 )
 def test_costs_are_the_fewest_calls_there_are(

@@ -123,11 +123,16 @@ CASES = {
     },
     "ratelimiter": {
         "rules.publish": Case(200),
+        "rules.lists": Case(200),
         "rules.activate": Case(200, ("rules.publish",)),
         "rules.read": Case(200),
         "rules.invalid": Case(422),
         "check.login": Case(200, ("rules.publish", "rules.activate")),
         "check.nobody": Case(422),
+        "check.listed": Case(403, ("rules.lists", "rules.activate")),
+        "check.adjust": Case(200, ("rules.publish", "rules.activate", "check.login")),
+        "check.release": Case(200, ("rules.publish", "rules.activate")),
+        "check.both": Case(422),
     },
 }
 PROJECTED = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}

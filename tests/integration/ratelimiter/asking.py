@@ -51,3 +51,10 @@ def check(stack: Stack, endpoint: str, claims: Any = None, **body: Any) -> Respo
     """POST /v1/check"""
     asked = {"endpoint": endpoint, **body}
     return stack.request("POST", "/v1/check", user="gateway", claims=claims, json=asked)
+
+
+def adjust(stack: Stack, endpoint: str, key: str | None = None, **body: Any) -> Response:
+    """POST /v1/adjust; `key` is its Idempotency-Key."""
+    headers = {} if key is None else {"idempotency-key": key}
+    asked = {"endpoint": endpoint, **body}
+    return stack.request("POST", "/v1/adjust", user="gateway", headers=headers, json=asked)

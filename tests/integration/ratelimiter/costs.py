@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.integration.costs import Priced, line
-from tests.integration.ratelimiter.asking import LOGIN, SAMPLE, activate, check, hold, publish
+from tests.integration.ratelimiter.asking import (
+    LOGIN,
+    SAMPLE,
+    activate,
+    adjust,
+    check,
+    hold,
+    publish,
+)
 from tests.support.pump import Stack
 
 IP = "203.0.113.7"
@@ -23,7 +31,8 @@ def ratelimiter(stack: Stack) -> list[Priced]:
     user = {**LOGIN, "name": "user", "endpoint": "/pair", "identifiers": ["user"], "limit": 3}
     tenant = {**user, "name": "tenant", "identifiers": ["tenant"], "limit": 1000}
     two = [{**LOGIN, "name": n, "endpoint": "/two", "window": n} for n in ("1s", "1m")]
-    hold(stack, *SAMPLE, user, tenant, *two)
+    flight = {**LOGIN, "name": "flight", "endpoint": "/flight", "algorithm": "concurrency"}
+    hold(stack, *SAMPLE, user, tenant, *two, flight)
     log = {**LOGIN, "name": "log", "endpoint": "/log", "algorithm": "sliding_log", "limit": 100}
     bills = [
         priced("publish rules", lambda: publish(stack, *SAMPLE, user, tenant, *two, log)),
@@ -34,6 +43,16 @@ def ratelimiter(stack: Stack) -> list[Priced]:
         priced("check that no rule fits", lambda: check(stack, "/elsewhere", ip=IP)),
         priced("check of two limits of one identity", lambda: check(stack, "/two", ip=IP)),
         priced("check of two identities", lambda: check(stack, "/pair", user="ada", tenant="acme")),
+    ]
+    both = {"user": "ada", "tenant": "acme"}
+    slot = check(stack, "/flight", ip=IP).json()["slot"]
+    bills += [
+        priced("adjust", lambda: adjust(stack, "/two", "a", ip=IP, cost=-1)),
+        priced("adjust, again", lambda: adjust(stack, "/two", "a", ip=IP, cost=-1)),
+        priced("adjust of two identities", lambda: adjust(stack, "/pair", "b", **both, cost=1)),
+        priced("check that takes a slot", lambda: check(stack, "/flight", ip=IP)),
+        priced("free a slot", lambda: adjust(stack, "/flight", ip=IP, slot=slot)),
+        priced("free a slot, again", lambda: adjust(stack, "/flight", ip=IP, slot=slot)),
     ]
     for _ in range(99):
         check(stack, "/log", ip=IP)

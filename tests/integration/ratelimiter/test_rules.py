@@ -124,6 +124,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"algorithm": "dice"}, "rules.0.algorithm"),
     ({"algorithm": "sliding_log", "limit": 101}, "rules.0"),
     ({"algorithm": "fixed_window", "burst": 5}, "rules.0"),
+    ({"algorithm": "concurrency", "limit": 101}, "rules.0"),
+    ({"algorithm": "concurrency", "cost": 2}, "rules.0"),
+    ({"algorithm": "concurrency", "burst": 5}, "rules.0"),
     ({"burst": 0}, "rules.0.burst"),
     ({"cost": 0}, "rules.0.cost"),
     ({"cost": 6}, "rules.0"),
@@ -151,6 +154,10 @@ def test_a_bad_rule_is_refused_by_name_and_nothing_is_published(
             "two rules differ in nothing but their name and limit",
         ),
         ([{**LOGIN, "name": f"r{n}", "window": n} for n in range(1, 102)], "at most 100"),
+        (
+            [{**LOGIN, "name": f"r{n}", "window": n, "shadow": True} for n in range(1, 52)],
+            "more than 50 rules are shadows",
+        ),
         (
             [
                 {**LOGIN, "name": f"r{n}", "endpoint": f"/{'x' * 190}{n}", "window": n}
