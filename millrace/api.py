@@ -44,6 +44,19 @@ class Api:
                 return
             query["cursor"] = page["next_cursor"]
 
+    def rules(self, version: int | None = None) -> dict[str, Any]:
+        """GET /v1/rules: those of a version, else those that hold."""
+        query = {} if version is None else {"version": str(version)}
+        return self._ask("GET", "/v1/rules", params=query)
+
+    def publish_rules(self, rules: Any) -> dict[str, Any]:
+        """PUT /v1/rules: the version that they are."""
+        return self._ask("PUT", "/v1/rules", json=rules)
+
+    def activate_rules(self, version: int) -> dict[str, Any]:
+        """POST /v1/rules/{version}/activate: the rules that hold from now on."""
+        return self._ask("POST", f"/v1/rules/{version}/activate")
+
     def _ask(self, method: str, path: str, **rest: Any) -> dict[str, Any]:
         said = ""
         for _ in self.patience.tries():

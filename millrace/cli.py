@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -54,6 +56,10 @@ import_verbs = typer.Typer(no_args_is_help=True, help="Move in from elsewhere, o
 export_verbs = typer.Typer(no_args_is_help=True, help="Move out, over HTTP.")
 app.add_typer(import_verbs, name="import")
 app.add_typer(export_verbs, name="export")
+rules_verbs = typer.Typer(
+    no_args_is_help=True, help="Rate limits: try rules on recorded traffic, publish, activate."
+)
+app.add_typer(rules_verbs, name="rules")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of words.")]
 Name = Annotated[str, typer.Argument(metavar="CAPABILITY", help="Such as shortener.")]
@@ -71,6 +77,13 @@ Token = Annotated[
     ),
 ]
 User = Annotated[str, typer.Option(help="Whose links, on an emulator and without a token.")]
+RulesFile = Annotated[
+    Path,
+    typer.Argument(metavar="RULES_FILE", exists=True, dir_okay=False, help="YAML or JSON."),
+]
+Version = Annotated[int, typer.Argument(metavar="VERSION", min=1)]
+OPERATOR = "operator"
+OPS = {"scopes": "ops ratelimiter:read"}
 
 
 class Target:
@@ -100,8 +113,15 @@ class Target:
 
         return on_aws(self._stack) if self.aws else on_endpoint(self.endpoint, self._stack)
 
-    def api(self, url: str | None, token: str | None, user: str) -> Api:
-        """The HTTP API at `url`; without one that of the emulator, as `user` if without token."""
+    def api(
+        self,
+        url: str | None,
+        token: str | None,
+        user: str,
+        claims: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> Api:
+        """The HTTP API at `url`; without one that of the emulator, as `user` with `claims` if
+        without token."""
         from millrace import local
         from millrace.api import connect
 
@@ -111,7 +131,7 @@ class Target:
             raise BenchError(f"a token for {url} is wanted: set MILLRACE_TOKEN")
         return connect(
             url or local.url(self.endpoint),
-            token or local.token_for(self.endpoint, user, {}),
+            token or local.token_for(self.endpoint, user, dict(claims)),
         )
 
 
@@ -445,7 +465,7 @@ def redrive(
     context: typer.Context,
     queue: Annotated[str, typer.Argument(help="Such as ShortenerRetry; its Dlq is emptied.")],
     from_logs: Annotated[
-        bool, typer.Option("--from-logs", help="Send the clicks that only the log has.")
+        bool, typer.Option("--from-logs", help="Send the clicks or denials that only the log has.")
     ] = False,
     since: Annotated[str, typer.Option(help="With --from-logs: how far back, as in 30m.")] = "1h",
     as_json: Json = False,
@@ -455,7 +475,7 @@ def redrive(
 
     deployment, terminal = _deployment(context), Terminal(as_json)
     if from_logs:
-        _send_lost_clicks(deployment, queue, since, terminal)
+        _send_lost(deployment, queue, since, terminal)
         return
     if queue.endswith(UNDELIVERED):
         deployment.physical(queue)
@@ -479,16 +499,21 @@ def redrive(
     )
 
 
-def _send_lost_clicks(deployment: Deployment, queue: str, since: str, terminal: Terminal) -> None:
+def _send_lost(deployment: Deployment, queue: str, since: str, terminal: Terminal) -> None:
     from functions.edge.validation import to_text
-    from millrace.redriving import CLICKS, LostClicks, seconds_of
+    from millrace.redriving import LOST, LostMessages, seconds_of
 
-    if not queue.endswith(CLICKS):
-        raise BenchError(f"only clicks are in the log: say ShortenerClicks, not {queue}")
+    kind = next((kind for kind in LOST if queue.endswith(kind)), None)
+    if kind is None:
+        raise BenchError(
+            f"only clicks and denials are in the log: say ShortenerClicks or RatelimiterDenials, "
+            f"not {queue}"
+        )
     begin = time.time_ns() // 1_000_000 - seconds_of(since) * 1000
-    lost = LostClicks(
+    lost = LostMessages(
         deployment.client("logs"),
-        deployment.physical(queue.removesuffix(CLICKS) + "Logs"),
+        deployment.physical(queue.removesuffix(kind) + "Logs"),
+        LOST[kind],
         deployment.client("sqs"),
         deployment.physical(queue),
     )
@@ -497,7 +522,7 @@ def _send_lost_clicks(deployment: Deployment, queue: str, since: str, terminal: 
         sent = lost.send(begin, lambda number: bar.advance(task, number))
     terminal.show(
         {"from": lost.group, "to": queue, "since": to_text(begin), "sent": sent},
-        f"{sent} clicks of the last {since} sent from {lost.group} to {queue}",
+        f"{sent} messages of the last {since} sent from {lost.group} to {queue}",
     )
 
 
@@ -626,6 +651,173 @@ def export_shortener(
         with replacing(file) as out:
             links = export(api, out, form, moved)
     terminal.show({"file": str(file), "links": links}, f"{links} links in {escape(str(file))}")
+
+
+# ---- Rate limits ------------------------------------------------------------------------------
+
+
+@rules_verbs.command("test")
+def rules_test(
+    context: typer.Context,
+    rules: RulesFile,
+    traffic: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="A recording: .ndjson, .jsonl or .csv."),
+    ],
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="active|FILE", help="What to compare with: what holds, or a file."),
+    ] = None,
+    limit_to: Annotated[int | None, typer.Option(min=1, help="So many requests, no more.")] = None,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", min=0, max=100, help="Exit 1 where more are denied."),
+    ] = None,
+    base_url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Try rules on recorded traffic, in memory: what they would have denied, and whom.
+
+    \b
+    A request of the recording is a line of NDJSON or a row of CSV:
+      at         RFC 3339, or epoch milliseconds; lines in its order
+      endpoint   the path, such as /api/search
+      method     GET if left out
+      user, ip, api_key, tenant, headers
+                 whose it is: one at least; headers are an object of names
+      tier       free if left out
+      cost       1 if left out
+    As in {"at": "2026-11-21T12:00:00Z", "endpoint": "/api/login", "method": "POST",
+    "ip": "203.0.113.7"}. Logs of checks hold nobody's name: record from your own access log.
+    """
+    from millrace.recordings import lines_in, rules_in, rules_of, traffic_in
+    from millrace.trial import run
+
+    terminal, tried = Terminal(as_json), rules_in(rules)
+    before = tried
+    if baseline == "active":
+        before = rules_of(_rules_api(context, base_url, token).rules())
+    elif baseline is not None:
+        before = rules_in(_existing(baseline))
+    with terminal.progress() as bar:
+        total = min(lines_in(traffic), limit_to or sys.maxsize)
+        recorded = bar.track(traffic_in(traffic, limit_to), total, description="requests decided")
+        outcome = run(tried, before, recorded)
+    data = {**outcome.document(), "baseline": baseline}
+    terminal.show(data, *_outcome(data))
+    if fail_above is not None and outcome.share * 100 > fail_above:
+        raise typer.Exit(1)
+
+
+def _existing(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise BenchError(f"--baseline {name}: is neither active nor a file")
+    return path
+
+
+def _outcome(data: dict[str, Any]) -> list[Any]:
+    """A trial's outcome in words."""
+    compared = ("newly denied",) if data["baseline"] else ()
+    numbers = ("requests", "allowed", "denied", "share", *compared, "left at least")
+    rows = [
+        (
+            each["rule"] + (" (shadow)" if each["shadow"] else ""),
+            *(each["fit"], each["allowed"], each["denied"], _percent(each["share"])),
+            *([each["newly_denied"]] if compared else []),
+            "-" if each["least_remaining"] is None else each["least_remaining"],
+            ", ".join(f"{most['identity']}: {most['denied']}" for most in each["most_denied"]),
+        )
+        for each in data["rules"]
+    ]
+    said = f"{data['requests']} requests, {data['denied']} denied: {_percent(data['share'])}"
+    if compared:
+        said += f"; {data['newly_denied']} newly denied, {data['newly_allowed']} newly allowed"
+    late = data["out_of_order"]
+    return [
+        table("rule", *numbers, "most denied", rows=rows, right=numbers),
+        "",
+        said,
+        *([f"{late} lines are older than one before: sort the recording by at"] if late else []),
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+@rules_verbs.command("put")
+def rules_put(
+    context: typer.Context,
+    rules: RulesFile,
+    base_url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the rules in a file as the next version, which holds once it is activated."""
+    from millrace.recordings import document, rules_in
+
+    rules_in(rules)
+    shown = _rules_api(context, base_url, token).publish_rules(document(rules))
+    said = f"version {shown['version']} is published: `millrace rules activate {shown['version']}`"
+    Terminal(as_json).show(shown, said)
+
+
+@rules_verbs.command("activate")
+def rules_activate(
+    context: typer.Context,
+    version: Version,
+    base_url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Have a version hold, an earlier one too; everywhere within half a minute."""
+    shown = _rules_api(context, base_url, token).activate_rules(version)
+    Terminal(as_json).show(shown, f"version {shown['active']} holds")
+
+
+@rules_verbs.command("show")
+def rules_show(
+    context: typer.Context,
+    version: Annotated[int | None, typer.Argument(metavar="[VERSION]", min=1)] = None,
+    base_url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """The rules of a version, else those that hold."""
+    shown = _rules_api(context, base_url, token).rules(version)
+    rows = [
+        (
+            each["name"] + (" (shadow)" if each["shadow"] else ""),
+            f"{each['limit']} in {each['window']} s",
+            each["algorithm"],
+            " ".join([*each["methods"], each["endpoint"]]),
+            ", ".join(each["identifiers"]),
+            each["tier"] or "any",
+        )
+        for each in shown["rules"]
+    ]
+    columns = ("rule", "limit", "algorithm", "of", "by", "tier")
+    Terminal(as_json).show(shown, _standing(shown), table(*columns, rows=rows) if rows else "")
+
+
+def _standing(shown: dict[str, Any]) -> str:
+    """Which version is shown, and which holds."""
+    number, active, newest = shown["version"], shown["active"], len(shown["versions"])
+    if not newest:
+        return "nothing is published yet"
+    if active is None:
+        holds = "nothing holds yet"
+    else:
+        holds = "it holds" if number == active else f"version {active} holds"
+    return f"version {number or '-'} ({newest} kept); {holds}"
+
+
+def _rules_api(context: typer.Context, url: str | None, token: str | None) -> Api:
+    """The API as an operator, on an emulator and without a token."""
+    api: Api = context.obj.api(url, token, OPERATOR, OPS)
+    return api
 
 
 # ---- Show it ----------------------------------------------------------------------------------

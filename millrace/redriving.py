@@ -1,4 +1,4 @@
-"""Dead letters back to the queue that they came from; clicks that never came to theirs."""
+"""Dead letters back to the queue that they came from; messages that never came to theirs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ COUNTS = (
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
-CLICKS = "Clicks"
-LOST_CLICK = "lost_click"
+LOST = {"Clicks": "lost_click", "Denials": "lost_samples"}
+"""What a log line holds of a message that could not be sent, by what its queue is called after the
+capability's name."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _AGE = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 
@@ -89,12 +90,13 @@ class DeadLetters:
 
 
 @dataclass(frozen=True)
-class LostClicks:
-    """The clicks that could not be sent and stand in the log lines of `group` instead (see
-    functions/shortener/clicks.py), and the queue that they belong to, by URL."""
+class LostMessages:
+    """The messages that could not be sent and stand as `field` in the log lines of `group` instead
+    (see functions/shortener/clicks.py), and the queue that they belong to, by URL."""
 
     logs: Any
     group: str
+    field: str
     sqs: Any
     target: str
 
@@ -104,46 +106,43 @@ class LostClicks:
 
         They stay in the log: sent again, they are repeats, which their consumers know by `id`.
         """
-        total, clicks = 0, self._since(since)
-        while batch := list(islice(clicks, BATCH)):
-            entries = [
-                {"Id": str(number), "MessageBody": json.dumps(click, separators=(",", ":"))}
-                for number, click in enumerate(batch)
-            ]
+        total, bodies = 0, self._since(since)
+        while batch := list(islice(bodies, BATCH)):
+            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)]
             answer = self.sqs.send_message_batch(QueueUrl=self.target, Entries=entries)
             taken = len(answer.get("Successful", []))
             total += taken
             sent(taken)
             if taken < len(batch):
                 raise BenchError(
-                    f"{total} clicks sent, then {len(batch) - taken} refused by {self.target}: "
+                    f"{total} messages sent, then {len(batch) - taken} refused by {self.target}: "
                     "run it again, repeats do no harm"
                 )
         return total
 
-    def _since(self, since: int) -> Iterator[dict[str, Any]]:
+    def _since(self, since: int) -> Iterator[str]:
         pages = self.logs.get_paginator("filter_log_events").paginate(
             logGroupName=self.group,
             startTime=since,
             # Not a pattern for JSON, which emulators take to fit every line.
-            filterPattern=f'"{LOST_CLICK}"',
+            filterPattern=f'"{self.field}"',
         )
         lines = (event["message"] for page in pages for event in page["events"])
-        return _each_once(_lost(lines))
+        return _each_once(_lost(lines, self.field))
 
 
-def _lost(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _lost(lines: Iterable[str], field: str) -> Iterator[str]:
     for line in lines:
-        if line.startswith("{") and LOST_CLICK in (said := json.loads(line)):
-            yield said[LOST_CLICK]
+        if line.startswith("{") and field in (said := json.loads(line)):
+            yield json.dumps(said[field], separators=(",", ":"))
 
 
-def _each_once(clicks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _each_once(bodies: Iterable[str]) -> Iterator[str]:
     seen = set()
-    for click in clicks:
-        if click["id"] not in seen:
-            seen.add(click["id"])
-            yield click
+    for body in bodies:
+        if body not in seen:
+            seen.add(body)
+            yield body
 
 
 def seconds_of(age: str) -> int:

@@ -46,9 +46,10 @@ def _session() -> Any:
 
 
 @cache
-def client(service: str, deadline_ms: int = 0, hurried: bool = False) -> Any:
-    """The container's client of a service; region and endpoint come from the environment. With a
-    deadline it waits so long to connect, so long for an answer, and asks once."""
+def client(service: str, deadline_ms: int = 0, region: str = "", hurried: bool = False) -> Any:
+    """The container's client of a service; endpoint and region come from the environment, but for
+    a region that is named. With a deadline it waits so long to connect, so long for an answer, and
+    asks once."""
     # A client allocates its whole service model, all of it to stay: collecting meanwhile, and
     # looking through it again later, is work for nothing.
     calm = OWN.get(service, CONFIG)
@@ -57,7 +58,7 @@ def client(service: str, deadline_ms: int = 0, hurried: bool = False) -> Any:
         config = calm.merge(_within(deadline_ms / 1000))
     gc.disable()
     try:
-        return _session().create_client(service, config=config)
+        return _session().create_client(service, region_name=region or None, config=config)
     finally:
         gc.freeze()
         gc.enable()

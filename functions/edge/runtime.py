@@ -17,9 +17,9 @@ Handler = Callable[[Event, Any], Any]
 
 class Clients(Protocol):
     """Shared botocore clients by service name; with a deadline, in milliseconds, one that gives up
-    then and never asks twice."""
+    then and never asks twice; with a region, one of that and not of our own."""
 
-    def __call__(self, service: str, deadline_ms: int = 0, /) -> Any:
+    def __call__(self, service: str, deadline_ms: int = 0, region: str = "", /) -> Any:
         """A service's client."""
 
 

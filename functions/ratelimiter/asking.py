@@ -39,13 +39,17 @@ class _Faults(list[dict[str, str]]):
 
 def asked_of(request: Request) -> Asked:
     """What a check asks. Raises 400, 413, 415 and 422 Problems that name every fault."""
-    given, fault = _object(request), _Faults()
-    cost = given.get("cost", 1)
+    return asked(_object(request))
+
+
+def asked(given: Mapping[str, Any]) -> Asked:
+    """What an object asks as a check does. Raises a 422 Problem that names every fault."""
+    fault, cost = _Faults(), given.get("cost", 1)
     if not _is_whole(cost) or not 1 <= cost <= MAX_COST:
         fault("cost", f"is not a whole number from 1 to {MAX_COST}")
-    asked = _whose(given, {"cost"}, fault)
+    found = _whose(given, {"cost"}, fault)
     fault.refuse()
-    return asked._replace(cost=cost)
+    return found._replace(cost=cost)
 
 
 def adjustment_of(request: Request) -> Asked:

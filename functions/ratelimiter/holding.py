@@ -9,6 +9,7 @@ from typing import NamedTuple
 from functions.edge.limits.rules import Rulebook, decode
 from functions.kernel.store import EventStore, load
 from functions.ratelimiter.decider import DECIDER, stream_id
+from functions.ratelimiter.regions import WHOLE, part
 
 FRESH_MS = 30_000
 """For so long rules may hold on after others were activated."""
@@ -23,11 +24,12 @@ class _Entry(NamedTuple):
 
 class HoldingRules:
     """The rules that hold for each tenant: one query per container and half a minute, and where
-    that fails those that held before."""
+    that fails those that held before. Of each limit it is `share` percent."""
 
-    def __init__(self, store: EventStore, now: Callable[[], int]) -> None:
+    def __init__(self, store: EventStore, now: Callable[[], int], share: int = WHOLE) -> None:
         self._store = store
         self._now = now
+        self._share = share
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def of(self, tenant: str) -> Rulebook:
@@ -43,6 +45,7 @@ class HoldingRules:
             book = entry.book
         else:
             book = decode(found.holding)
+            book = book._replace(rules=tuple(part(rule, self._share) for rule in book.rules))
         self._entries[tenant] = _Entry(book, now)
         self._entries.move_to_end(tenant)
         if len(self._entries) > TENANTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -11,6 +12,7 @@ from functions.edge.limits.rules import MAX_IDENTITY
 from functions.edge.validation import Schema
 from functions.openapi import Answer, Capability, Operation
 from functions.ratelimiter.asking import MAX_COST, MAX_ENDPOINT, MAX_HEADERS
+from functions.ratelimiter.listing import DenialsQuery
 from functions.ratelimiter.schemas import Method, NewRules, NoQuery, RulesQuery
 
 READ, WRITE, OPS = "ratelimiter:read", "ratelimiter:write", "ops"
@@ -119,6 +121,30 @@ class ShownRules(BaseModel):
     deny: list[ShownEntry]
 
 
+class ShownTally(BaseModel):
+    """What one rule denied one identity on one day, or would have as a shadow. `identity` is of
+    IPv6 a network, of keys and headers a digest, and null where only the log knew of it."""
+
+    rule: str
+    kind: str
+    identity: str | None
+    shadow: bool
+    denied: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1, description="Messages that told of it.")]
+    first_at: datetime
+    last_at: datetime
+    method: str
+    endpoint: str | None
+
+
+class ShownDenials(BaseModel):
+    """A page of a day's denials, the highest first; `next_cursor` is null on the last."""
+
+    day: date
+    items: list[ShownTally]
+    next_cursor: str | None
+
+
 RATELIMITER = Capability(
     name="ratelimiter",
     about="How often who may do what: rules in versions, and checks against the one that holds.",
@@ -174,6 +200,14 @@ RATELIMITER = Capability(
             command=True,
             answers={200: Answer("It is done, were it before.", Adjusted)},
             problems={409: ("conflict",), 428: ("idempotency_key_required",)},
+        ),
+        "GET /v1/denials": Operation(
+            id="listDenials",
+            summary="Whom your tenant's rules denied on a day, by last time or by number.",
+            scope=READ,
+            query=DenialsQuery,
+            answers={200: Answer("A page.", ShownDenials)},
+            problems={400: ("bad_cursor",)},
         ),
     },
 )

@@ -103,6 +103,20 @@ def test_costs_are_as_published(
         ("check that takes a slot", "1 UpdateItem", 0, 1),
         ("free a slot", "1 GetItem + 1 UpdateItem", 1, 1),
         ("free a slot, again", "1 GetItem", 1, 0),
+        (
+            "check, denied by a new container, which says so",
+            "1 UpdateItem + 1 SendMessage",
+            0,
+            1,
+        ),
+        (
+            "first denial of somebody kept, listed and told",
+            "2 PutItem + 1 Query + 1 PublishBatch",
+            1,
+            4,
+        ),
+        ("the next of a minute later", "2 PutItem + 1 Query + 1 PublishBatch", 1, 6),
+        ("denials of a day by last_at", "1 Query", 0.5, 0),
     ],
 )
 def test_costs_are_the_fewest_calls_there_are(

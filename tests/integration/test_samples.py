@@ -133,6 +133,9 @@ CASES = {
         "check.adjust": Case(200, ("rules.publish", "rules.activate", "check.login")),
         "check.release": Case(200, ("rules.publish", "rules.activate")),
         "check.both": Case(422),
+        "tally.sampled": Case({"batchItemFailures": []}),
+        "denied.list": Case(200, ("tally.sampled",)),
+        "denied.invalid": Case(422),
     },
 }
 PROJECTED = {"project.stream": 3, "project.duplicate": 3, "project.retry": 1, "sweep.scheduled": 1}

@@ -32,7 +32,7 @@ from functions.edge.clients import CONFIG
 from functions.edge.limits.algorithms import Name
 from functions.edge.limits.buckets import Buckets
 from functions.edge.limits.limiter import Limiter
-from functions.edge.limits.rules import Asked, Rule, encode
+from functions.edge.limits.rules import Asked, Rule, Rulebook, encode
 from functions.edge.runtime import Event, Runtime
 from functions.ratelimiter.decider import stream_id
 from functions.ratelimiter.handlers import check
@@ -167,7 +167,7 @@ def _percentiles(costs: list[float]) -> tuple[float, float]:
 def _handlers(spent: Spent) -> dict[str, Measured]:
     client = Client(spent)
     runtime = Runtime(
-        ENV, lambda _: client, lambda: time.time_ns() // 10**6, os.urandom, time.sleep, _nowhere
+        ENV, lambda *_: client, lambda: time.time_ns() // 10**6, os.urandom, time.sleep, _nowhere
     )
     handler = check.build(runtime)
     identities = count()
@@ -183,7 +183,8 @@ def _handlers(spent: Spent) -> dict[str, Measured]:
 
 
 def _limiters(spent: Spent) -> dict[str, Measured]:
-    limiter, identities = Limiter(Buckets(Client(spent), BUCKETS)), count()
+    client = Client(spent)
+    limiter, identities = Limiter(Buckets(lambda _: client, BUCKETS)), count()
 
     def asking(rule: Rule) -> Measured:
         def ask() -> None:
@@ -224,7 +225,7 @@ def _create(client: Any, table: str, **keys: str) -> None:
 
 
 def _commit() -> Mapping[str, Any]:
-    data = {"number": 1, "rules": encode(RULES.values())}
+    data = {"number": 1, "rules": encode(Rulebook(tuple(RULES.values())))}
     events = [["RulesPublished", 1, {**data, "digest": "d"}], ["RulesActivated", 1, data]]
     return {
         "pk": {"S": stream_id("default")},

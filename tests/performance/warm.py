@@ -75,7 +75,7 @@ def clients() -> Clients:
     }
     for each in made.values():
         each.meta.events.register("before-send", _answer)
-    return lambda service, deadline_ms=0: made[service]
+    return lambda service, deadline_ms=0, region="": made[service]
 
 
 def _answer(request: Any, **_: Any) -> AWSResponse:

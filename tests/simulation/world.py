@@ -553,7 +553,7 @@ class World:
             self.coverage.hit("log lines", told["outcome"])
             container.invocation.lines.append(told)
 
-        def client(service: str, deadline_ms: int = 0) -> Any:
+        def client(service: str, deadline_ms: int = 0, region: str = "") -> Any:
             attempts = 1 if deadline_ms else MAX_ATTEMPTS
             if self.plan.sdk:
                 return sdk_client(service, send, container.chance.random, attempts)

@@ -71,9 +71,9 @@ class Wire:
         self._layers = layers
         self._sent = 0
 
-    def client(self, function: str, service: str, deadline_ms: int = 0) -> Any:
+    def client(self, function: str, service: str, deadline_ms: int = 0, region: str = "") -> Any:
         """A client of its own for one function; retries as in production."""
-        client = _make_client(service, attempts=1 if deadline_ms else None)
+        client = _make_client(service, 1 if deadline_ms else None, region)
 
         def before_send(request: Any, event_name: str, **_: Any) -> AWSResponse:
             return self._send(function, service, event_name.rpartition(".")[2], request)
@@ -103,18 +103,18 @@ class Wire:
 
 
 @cache
-def bare_client(service: str) -> Any:
+def bare_client(service: str, region: str = "") -> Any:
     """A client that talks to moto alone: unmetered and never failed."""
-    return _make_client(service)
+    return _make_client(service, region=region)
 
 
-def _make_client(service: str, attempts: int | None = None) -> Any:
+def _make_client(service: str, attempts: int | None = None, region: str = "") -> Any:
     # With account ids in host names, moto knows no dynamodbstreams and answers 404.
     own = OWN.get(service, CONFIG)
     config = own.merge(Config(account_id_endpoint_mode="disabled"))
     if attempts is not None:
         config = config.merge(Config(retries={"total_max_attempts": attempts}))
-    return _session().create_client(service, config=config)
+    return _session().create_client(service, region_name=region or None, config=config)
 
 
 def error_code(response: AWSResponse) -> str | None:

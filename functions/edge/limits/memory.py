@@ -14,9 +14,10 @@ Key = tuple[str, str]
 
 
 class Memory:
-    """The newest used buckets, by the same algorithms as those of a table."""
+    """The newest used buckets, so many of them, by the same algorithms as those of a table."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self._remembered = remembered
         self._states: OrderedDict[Key, Any] = OrderedDict()
 
     def take(self, groups: Sequence[Group], now: int) -> list[Verdict]:
@@ -36,5 +37,5 @@ class Memory:
         for key, state in states.items():
             self._states[key] = state
             self._states.move_to_end(key)
-        while len(self._states) > REMEMBERED:
+        while len(self._states) > self._remembered:
             self._states.popitem(last=False)

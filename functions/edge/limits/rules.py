@@ -61,6 +61,10 @@ class Rule(NamedTuple):
         """Seconds after which nothing counts any more, rounded up."""
         return max(2 * self.window, -(-self.burst * self.window // self.limit))
 
+    def identifier(self, asked: Asked) -> str | None:
+        """The kind of the request's identity that is counted, None where it has none of them."""
+        return next((kind for kind in self.identifiers if kind in asked.identities), None)
+
 
 class Asked(NamedTuple):
     """A request as rules see it: `identities` by kind, such as user or ip, `cost` in tokens. Where
@@ -115,7 +119,7 @@ def fitting(rules: Iterable[Rule], asked: Asked) -> list[tuple[Rule, str]]:
     found = []
     for rule in rules:
         if _fits(rule, asked) and _matches(rule.endpoint, segments):
-            kind = next((kind for kind in rule.identifiers if kind in asked.identities), None)
+            kind = rule.identifier(asked)
             if kind is not None:
                 found.append((rule, kind))
     return found

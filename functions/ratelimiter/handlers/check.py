@@ -4,15 +4,16 @@ and told by whoever serves it."""
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.limits.adjuster import Adjuster
 from functions.edge.limits.algorithms import SLOT
-from functions.edge.limits.buckets import Buckets, Once
-from functions.edge.limits.limiter import Limiter
+from functions.edge.limits.buckets import Once
+from functions.edge.limits.limiter import Decision, Limiter
+from functions.edge.limits.rules import Asked, Rulebook
 from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
@@ -20,6 +21,10 @@ from functions.kernel.dynamo import DynamoStore
 from functions.ratelimiter.answering import adjusted, answer, denied
 from functions.ratelimiter.asking import adjustment_of, asked_of
 from functions.ratelimiter.holding import HoldingRules
+from functions.ratelimiter.regions import WHOLE, buckets
+
+if TYPE_CHECKING:
+    from functions.ratelimiter.sampling import Denials
 
 WRITE = "ratelimiter:write"
 ONCE_S = 2 * 86_400
@@ -27,22 +32,27 @@ ONCE_S = 2 * 86_400
 
 
 class Settings(NamedTuple):
-    """What the function is told by its environment."""
+    """What the function is told by its environment; a buckets' table by its ARN may be another
+    region's."""
 
     events_table: str
     buckets_table: str
+    denials_queue_url: str
+    region_share: int = WHOLE
 
 
 class Checks:
     """The routes' functions, with what one container remembers."""
 
     def __init__(self, runtime: Runtime, config: Settings) -> None:
-        client = partial(runtime.client, "dynamodb")
-        buckets = Buckets(client, config.buckets_table)
+        store = DynamoStore(runtime.client("dynamodb"), config.events_table)
+        shared = buckets(runtime, config.buckets_table)
         self._runtime = runtime
-        self._rules = HoldingRules(DynamoStore(client(0), config.events_table), runtime.now)
-        self._limiter = Limiter(buckets)
-        self._adjuster = Adjuster(buckets, runtime.backoff())
+        self._queue_url = config.denials_queue_url
+        self._denials: Denials | None = None
+        self._rules = HoldingRules(store, runtime.now, config.region_share)
+        self._limiter = Limiter(shared)
+        self._adjuster = Adjuster(shared, runtime.backoff())
 
     def check(self, request: Request) -> Answer:
         """POST /v1/check"""
@@ -52,6 +62,7 @@ class Checks:
         match book.standing(asked):
             case "denied":
                 request.log.count("denied")
+                self._tell(request, asked, book, [])
                 raise denied()
             case "allowed":
                 return answer([], now)
@@ -59,6 +70,8 @@ class Checks:
         decisions = self._limiter.check(tenant, book.rules, asked, now)
         request.log.count("denied", sum(not decision.allows for decision in decisions))
         request.log.count("uncounted", sum(decision.verdict is None for decision in decisions))
+        if any(each.verdict is not None and not each.verdict.allowed for each in decisions):
+            self._tell(request, asked, book, decisions)
         return answer(decisions, now)
 
     def adjust(self, request: Request) -> Answer:
@@ -72,6 +85,16 @@ class Checks:
         # Who is always allowed has taken nothing.
         rules = () if book.standing(asked) == "allowed" else book.rules
         return adjusted(self._adjuster.adjust(tenant, rules, asked, once, now), now)
+
+    def _tell(
+        self, request: Request, asked: Asked, book: Rulebook, decisions: Sequence[Decision]
+    ) -> None:
+        # Who is allowed does not wait for this import.
+        from functions.ratelimiter.sampling import Denials, refusals
+
+        self._denials = self._denials or Denials(self._runtime, self._queue_url)
+        refused = refusals(asked, book.deny, decisions)
+        self._denials.tell(request.caller.tenant, asked, refused, request.log)
 
 
 def _without_query(request: Request) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Stack
+from tests.e2e.eventually import eventually
 
 LIMIT, AT_ONCE = 20, 8
 RULE = {"name": "search", "endpoint": "/api/search", "limit": LIMIT, "window": "1d"}
@@ -58,6 +59,18 @@ def test_of_sixty_checks_eight_at_a_time_twenty_are_allowed(stack: Stack, tenant
     assert LIMIT - found[503] <= found[200] <= LIMIT
     assert last.headers["x-ratelimit-remaining"] == "0"
     assert int(last.headers["retry-after"]) > 0
+
+
+def test_who_is_denied_stands_in_the_list_of_denials(stack: Stack, tenant: str) -> None:
+    asked = {"endpoint": "/api/search", "user": "eve", "cost": LIMIT + 1}
+    with client(stack, tenant, "ratelimiter:read ratelimiter:write") as gateway:
+        assert gateway.post("/v1/check", json=asked).status_code == 429
+
+        def listed() -> list[tuple[str, str, int]]:
+            items = gateway.get("/v1/denials", params={"user": "eve"}).json()["items"]
+            return [(each["rule"], each["identity"], each["denied"]) for each in items]
+
+        eventually(listed, [("search", "eve", 1)])
 
 
 def test_who_may_not_change_rules_may_not(stack: Stack, tenant: str) -> None:

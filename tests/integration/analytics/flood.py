@@ -141,7 +141,7 @@ class Flood:
     def _runtime(self, function: Function, crashes: bool = True) -> Runtime:
         send = self._send if crashes else self._carry_out
 
-        def client(service: str, deadline_ms: int = 0) -> Any:
+        def client(service: str, deadline_ms: int = 0, region: str = "") -> Any:
             return fast_client(service, send, lambda seconds: None, self.chance.random)
 
         return Runtime(

@@ -58,3 +58,17 @@ def adjust(stack: Stack, endpoint: str, key: str | None = None, **body: Any) -> 
     headers = {} if key is None else {"idempotency-key": key}
     asked = {"endpoint": endpoint, **body}
     return stack.request("POST", "/v1/adjust", user="gateway", headers=headers, json=asked)
+
+
+def deny(stack: Stack, times: int = 1, endpoint: str = "/api/login", **body: Any) -> list[Response]:
+    """Checks that are denied: those that the limits allow go before."""
+    for _ in range(1001):
+        if (answer := check(stack, endpoint, **body)).status != 200:
+            return [answer, *(check(stack, endpoint, **body) for _ in range(times - 1))]
+    raise AssertionError("nothing denies")
+
+
+def denials(stack: Stack, claims: Any = None, **query: Any) -> Response:
+    """GET /v1/denials"""
+    asked = {name: str(value) for name, value in query.items()}
+    return stack.request("GET", "/v1/denials", user="olga", claims=claims, query=asked)

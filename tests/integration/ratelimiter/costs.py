@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.integration.costs import Priced, line
@@ -12,12 +13,14 @@ from tests.integration.ratelimiter.asking import (
     activate,
     adjust,
     check,
+    denials,
+    deny,
     hold,
     publish,
 )
 from tests.support.pump import Stack
 
-IP = "203.0.113.7"
+IP, OTHER = "203.0.113.7", "203.0.113.8"
 
 
 def ratelimiter(stack: Stack) -> list[Priced]:
@@ -62,9 +65,29 @@ def ratelimiter(stack: Stack) -> list[Priced]:
     bills.append(priced("check, known to be denied", lambda: check(stack, "/api/login", ip=IP)))
     stack.advance(2)
     bills.append(priced("check, denied again", lambda: check(stack, "/api/login", ip=IP)))
+    deny(stack, ip="203.0.113.9")
     stack.cold_start()
     check(stack, "/elsewhere", ip=IP)
     bills.append(
-        priced("check, denied by a new container", lambda: check(stack, "/api/login", ip=IP))
+        priced(
+            "check, denied by a new container, which says so",
+            lambda: check(stack, "/api/login", ip="203.0.113.9"),
+        )
     )
+    return bills + _denials(stack, priced)
+
+
+def _denials(stack: Stack, priced: Callable[[str, Callable[[], Any]], Priced]) -> list[Priced]:
+    """What becomes of samples: the first of an address, one more of it, and the lists."""
+
+    stack.drain()
+    deny(stack, ip=OTHER)
+    bills = [priced("first denial of somebody kept, listed and told", stack.drain)]
+    stack.advance(60)
+    deny(stack, ip=OTHER)
+    bills.append(priced("the next of a minute later", stack.drain))
+    # The first page that goes on needs the secret.
+    denials(stack, limit=1)
+    for sort in ("last_at", "denied"):
+        bills.append(priced(f"denials of a day by {sort}", partial(denials, stack, sort=sort)))
     return bills

@@ -15,6 +15,7 @@ from tests.support.pump import Stack
 PUBLISH, READ_RULES = "PUT /v1/rules", "GET /v1/rules"
 ACTIVATE, CHECK = "POST /v1/rules/{version}/activate", "POST /v1/check"
 ADJUST = "POST /v1/adjust"
+DENIALS = "GET /v1/denials"
 ONE: Json = {"rules": [{**LOGIN, "limit": 1}], "deny": [{"user": "mallory"}]}
 ASKED: Json = {"endpoint": "/api/login", "ip": "203.0.113.7"}
 
@@ -48,6 +49,9 @@ def test_every_answer_is_documented_and_every_documented_answer_is_given(stack: 
     walk.ask(ADJUST, 422, "idempotency_key_reused", json={**ASKED, "cost": -2}, **once)
     walk.ask(CHECK, 200, json=ASKED)
     walk.ask(ADJUST, 200, json={**ASKED, "slot": "0123456789abcdef"})
+    stack.drain()
+    assert walk.ask(DENIALS, 200).json()["items"]
+    walk.ask(DENIALS, 400, "bad_cursor", query={"cursor": "forged"})
     walk.ask(READ_RULES, 404, "not_found", query={"version": "7"})
     walk.ask(PUBLISH, 200, json={"rules": [LOGIN]})
     for key, operation in RATELIMITER.operations.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +11,13 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from functions.kernel.backoff import Backoff
-from millrace.api import Api
 from millrace.cli import app
-from tests.integration.test_projection import OWNER, ask
+from tests.integration.api_wire import Wire
+from tests.integration.test_projection import ask
 from tests.support.exports import shlink_csv, shlink_link, shlink_page, yourls_dump
 from tests.support.pump import Stack
 
-Fault = httpx.Response | Exception
 ANY_URL = "https://example.com/a"
-
-
-@dataclass
-class Wire(httpx.BaseTransport):
-    """Takes requests to the stack. `lost` are what the client gets instead of the next answers,
-    `unheard` instead of the next requests."""
-
-    stack: Stack
-    lost: list[Fault] = field(default_factory=list)
-    unheard: list[Fault] = field(default_factory=list)
-    requests: int = 0
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests += 1
-        if self.unheard:
-            return _given(self.unheard.pop(0))
-        answer = self.stack.request(
-            request.method,
-            request.url.raw_path.decode(),
-            user=OWNER,
-            body=request.read() or None,
-            headers={"content-type": "application/json"},
-        )
-        if self.lost:
-            return _given(self.lost.pop(0))
-        return httpx.Response(answer.status, content=answer.body, headers=dict(answer.headers))
-
-    def api(self, url: str | None, token: str | None, user: str) -> Api:
-        client = httpx.Client(base_url="https://api.test", transport=self)
-        return Api(client, Backoff(attempts=4, sleep=lambda _: None))
-
-
-def _given(fault: Fault) -> httpx.Response:
-    if isinstance(fault, Exception):
-        raise fault
-    return fault
 
 
 @pytest.fixture

@@ -18,17 +18,17 @@ from tests.integration.test_cli import PumpedStack, refused, told
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 
-GROUP, STREAM = "shortener-logs", "2026/11/01/[$LATEST]0"
+GROUP, STREAM = "logs", "2026/11/01/[$LATEST]0"
 CONTRACT = json.loads((ROOT / "contracts/shortener/LinkClicked.v1.json").read_text())
 Redrive = Callable[..., Result]
 
 
 @dataclass(frozen=True)
 class LoggedStack(PumpedStack):
-    """The stack with the capability's log group."""
+    """The stack with a log group, whichever capability's is meant."""
 
     def physical(self, logical: str) -> str:
-        return GROUP if logical == "ShortenerLogs" else super().physical(logical)
+        return GROUP if logical.endswith("Logs") else super().physical(logical)
 
     def client(self, service: str) -> Any:
         return self.stack.client(service)
@@ -37,10 +37,15 @@ class LoggedStack(PumpedStack):
 @pytest.fixture
 def redrive(stack: Stack) -> Redrive:
     """Runs the verb on the stack, for clicks."""
+    return from_logs(stack, "ShortenerClicks")
+
+
+def from_logs(stack: Stack, queue: str) -> Redrive:
+    """Makes the log group, and what runs the verb for a queue."""
     stack.client("logs").create_log_group(logGroupName=GROUP)
     stack.client("logs").create_log_stream(logGroupName=GROUP, logStreamName=STREAM)
     return lambda *options: CliRunner().invoke(
-        app, ["redrive", "ShortenerClicks", "--from-logs", *options], obj=LoggedStack(stack)
+        app, ["redrive", queue, "--from-logs", *options], obj=LoggedStack(stack)
     )
 
 
@@ -95,13 +100,13 @@ def test_only_what_is_young_enough_is_sent(stack: Stack, redrive: Redrive) -> No
     lines = lose(stack, 3)
     log(stack, lines[:1], seconds_ago=3 * 3600)
     log(stack, lines[1:])
-    assert "2 clicks of the last 2h" in redrive("--since", "2h").stdout
+    assert "2 messages of the last 2h" in redrive("--since", "2h").stdout
     assert told(redrive("--since", "1d", "--json"))["sent"] == 3
 
 
 def test_where_none_was_lost_none_is_sent(stack: Stack, redrive: Redrive) -> None:
     log(stack, [])
-    assert "0 clicks of the last 1h sent" in redrive().stdout
+    assert "0 messages of the last 1h sent" in redrive().stdout
 
 
 def test_what_the_queue_refuses_is_said_and_counted(
@@ -117,7 +122,7 @@ def test_what_the_queue_refuses_is_said_and_counted(
     monkeypatch.setattr(sqs, "send_message_batch", first)
     clients = {"sqs": sqs, "logs": stack.client("logs")}
     monkeypatch.setattr(LoggedStack, "client", lambda self, service: clients[service])
-    assert "1 clicks sent, then 2 refused" in refused(redrive())
+    assert "1 messages sent, then 2 refused" in refused(redrive())
     assert len(queued(stack)) == 1
 
 
@@ -128,7 +133,7 @@ def test_an_age_that_is_none_is_refused(stack: Stack, redrive: Redrive, age: str
 
 def test_no_other_queues_messages_are_in_the_log(stack: Stack) -> None:
     verb = ["redrive", "ShortenerRetry", "--from-logs"]
-    assert "only clicks are in the log" in refused(
+    assert "only clicks and denials are in the log" in refused(
         CliRunner().invoke(app, verb, obj=LoggedStack(stack))
     )
 

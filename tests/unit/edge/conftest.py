@@ -30,7 +30,7 @@ class World:
     def runtime(self) -> Runtime:
         return Runtime(
             env=self.env,
-            client=lambda service, deadline_ms=0: self.clients[service],
+            client=lambda service, deadline_ms=0, region="": self.clients[service],
             now=self.clock.now,
             entropy=bytes,
             sleep=self.clock.advance,

@@ -17,7 +17,7 @@ from functions.shortener.strategies import TRIES, Strategy, strategy
 def runtime(**env: str) -> Runtime:
     return Runtime(
         env=env,
-        client=lambda service, deadline_ms=0: None,
+        client=lambda service, deadline_ms=0, region="": None,
         now=lambda: 0,
         entropy=random.Random(0).randbytes,
         sleep=lambda seconds: None,

@@ -1,0 +1,42 @@
+"""A limit in several regions: what is this region's part of it, or where all regions count it.
+
+See docs/decisions/0028-regions.md.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from functions.edge.limits.buckets import Buckets
+from functions.edge.limits.rules import Rule
+from functions.edge.runtime import Runtime
+
+WHOLE = 100
+FAR_MS = 500
+"""Milliseconds that a table in another region has to answer at least. To the other side of the
+earth and back, light in glass takes 200."""
+
+
+def part(rule: Rule, percent: int) -> Rule:
+    """A rule with so many percent of its limit, rounded down, so that all regions together come to
+    the limit at most; but never less than one request costs, or it would allow none."""
+    if percent == WHOLE:
+        return rule
+    least, burst = rule.cost, rule.burst * percent // WHOLE
+    return rule._replace(
+        limit=max(least, rule.limit * percent // WHOLE),
+        burst=max(least, burst) if rule.burst else 0,
+    )
+
+
+def buckets(runtime: Runtime, table: str) -> Buckets:
+    """The buckets of a table, by its name, or by its ARN if it may be another region's."""
+    if not table.startswith("arn:"):
+        return Buckets(partial(runtime.client, "dynamodb"), table)
+    _, _, _, region, _, resource = table.split(":", 5)
+
+    def far(deadline_ms: int) -> Any:
+        return runtime.client("dynamodb", max(deadline_ms, FAR_MS), region)
+
+    return Buckets(far, resource.removeprefix("table/"))
