@@ -689,7 +689,8 @@ def rules_test(
       tier       free if left out
       cost       1 if left out
     As in {"at": "2026-11-21T12:00:00Z", "endpoint": "/api/login", "method": "POST",
-    "ip": "203.0.113.7"}. Logs of checks hold nobody's name: record from your own access log.
+    "ip": "203.0.113.7"}. Logs of checks hold nobody's name: record from your own access log. It
+    does not tell how long requests took, so rules of concurrency are left out.
     """
     from millrace.recordings import lines_in, rules_in, rules_of, traffic_in
     from millrace.trial import run

@@ -36,10 +36,11 @@ class Decided(NamedTuple):
 
 
 class Trial:
-    """A rulebook, and all that was taken under it."""
+    """A rulebook, and all that was taken under it. Rules of what is in flight are left out: no
+    recording says how long a request took."""
 
     def __init__(self, book: Rulebook) -> None:
-        self._book = book
+        self._book = book._replace(rules=tried(book))
         self._limiter = Limiter(Memory(sys.maxsize))
 
     def decide(self, recorded: Recorded) -> Decided:
@@ -129,7 +130,7 @@ class Outcome:
 
 def run(book: Rulebook, baseline: Rulebook, traffic: Iterable[Recorded]) -> Outcome:
     """What a rulebook does to traffic, beside what a baseline does."""
-    outcome = Outcome({rule.name: OfRule(rule) for rule in book.rules})
+    outcome = Outcome({rule.name: OfRule(rule) for rule in tried(book)})
     trial, before, newest = Trial(book), Trial(baseline), 0
     for recorded in traffic:
         allowed, decisions = trial.decide(recorded)
@@ -141,11 +142,16 @@ def run(book: Rulebook, baseline: Rulebook, traffic: Iterable[Recorded]) -> Outc
         outcome.newly_allowed += allowed and not was_allowed
         outcome.late += recorded.at < newest
         newest = max(newest, recorded.at)
-        for rule, verdict, _ in decisions:
-            assert verdict is not None, "memory always answers"
-            identity = _named(rule, recorded.asked)
-            outcome.rules[rule.name].add(verdict, identity, was_allowed)
+        for each in decisions:
+            assert each.verdict is not None, "memory always answers"
+            identity = _named(each.rule, recorded.asked)
+            outcome.rules[each.rule.name].add(each.verdict, identity, was_allowed)
     return outcome
+
+
+def tried(book: Rulebook) -> tuple[Rule, ...]:
+    """The rules of which a recording tells enough."""
+    return tuple(rule for rule in book.rules if rule.algorithm != "concurrency")
 
 
 def share(part: int, whole: int) -> float:

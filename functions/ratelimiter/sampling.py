@@ -153,9 +153,10 @@ def refusals(asked: Asked, deny: Listed, decisions: Iterable[Decision]) -> list[
         if deny.has({kind: identity}, asked.address if kind == "ip" else None)
     ]
     return listed + [
-        Refusal(rule.name, kind, rule.shadow)
-        for rule, verdict, _ in decisions
-        if verdict is not None and not verdict.allowed and (kind := rule.identifier(asked))
+        Refusal(each.rule.name, kind, each.rule.shadow)
+        for each in decisions
+        if each.verdict is not None and not each.verdict.allowed
+        if (kind := each.rule.identifier(asked))
     ]
 
 

@@ -114,6 +114,12 @@ def test_a_shadow_denies_nobody_and_says_whom_it_would(attempt: Try) -> None:
     assert (outcome["rules"][0]["shadow"], outcome["rules"][0]["denied"]) == (True, 1)
 
 
+def test_what_is_in_flight_is_not_on_trial(attempt: Try) -> None:
+    slots = {**RULE, "name": "slots", "limit": 1, "algorithm": "concurrency"}
+    outcome = told(attempt(as_json(RULE, slots), recorded(0, 1, 2), "--json"))
+    assert ([each["rule"] for each in outcome["rules"]], outcome["denied"]) == (["all"], 1)
+
+
 def test_lists_decide_before_rules_do(attempt: Try) -> None:
     lists = {"allow": [{"user": "ada"}], "deny": [{"ip": "203.0.113.0/24"}]}
     traffic = recorded(0, 1, 2) + recorded(3, user="bob", ip="203.0.113.9")
