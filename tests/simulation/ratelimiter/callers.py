@@ -20,6 +20,8 @@ NAMES: tuple[dict[str, str], ...] = (
     {"ip": "203.0.113.7"},
     {"ip": "2001:db8:1:2::9"},
     {"ip": "2001:db8:1:2:3::4"},
+    {"user": "vip", "ip": "192.0.2.7"},
+    {"user": "mallory"},
 )
 ENDPOINTS = ("/search", "/search", "/login", "/pair", "/elsewhere")
 MALFORMED: tuple[tuple[str, int], ...] = (
@@ -85,7 +87,7 @@ class Loner:
     def run(self) -> None:
         """Each round under one rule, or several."""
         for _ in range(self._rounds):
-            endpoint = self._chance.choice([rule["endpoint"] for rule in STEADY])
+            endpoint = self._chance.choice([rule["endpoint"] for rule in STEADY["rules"]])
             cost = self._chance.choice((1, 1, 2))
             waited = False
             for _ in range(12):
@@ -119,7 +121,7 @@ class Loner:
 
 
 IP = "198.51.100.1"
-STEADY: Draft = [
+_RULES: list[dict[str, Any]] = [
     *(
         {
             "name": algorithm,
@@ -133,6 +135,7 @@ STEADY: Draft = [
     {"name": "second", "endpoint": "/both", "limit": 2, "window": 1, "algorithm": "fixed_window"},
     {"name": "minute", "endpoint": "/both", "limit": 7, "window": 60},
 ]
+STEADY: Draft = {"rules": _RULES, "allow": [], "deny": []}
 """What holds for who is alone."""
 
 

@@ -187,7 +187,7 @@ MUTANTS = (
     Mutant(
         "conflict taken for an outage",
         "edge/limits/buckets.py",
-        "        except self._client.exceptions.TransactionConflictException:\n"
+        "        except client.exceptions.TransactionConflictException:\n"
         "            return False, plan\n",
         "",
         "who meets a transaction is let through uncounted",
@@ -231,8 +231,8 @@ MUTANTS = (
     Mutant(
         "crowd let through",
         "edge/limits/limiter.py",
-        "found = [Verdict(False, 0, CROWDED, CROWDED)] * len(rules)",
-        "found = [None] * len(rules)",
+        "            found = [crowded for group in groups for _ in group.takings]\n",
+        "            return None\n",
         "of many who come at once some are not counted",
     ),
     Mutant(
@@ -265,16 +265,16 @@ MUTANTS = (
     ),
     Mutant(
         "Retry-After rounded down",
-        "ratelimiter/answering.py",
+        "edge/limits/headers.py",
         "return -(-nanoseconds // SECOND)",
         "return nanoseconds // SECOND",
         "who waits as long as told is denied",
     ),
     Mutant(
         "Retry-After of the limit that is free first",
-        "ratelimiter/answering.py",
-        "_seconds(max(waits))",
-        "_seconds(min(waits))",
+        "edge/limits/headers.py",
+        "seconds(max(waits))",
+        "seconds(min(waits))",
         "who waits as long as told is denied by another limit",
     ),
     Mutant(
@@ -287,9 +287,44 @@ MUTANTS = (
     Mutant(
         "no rules where they cannot be read",
         "ratelimiter/holding.py",
-        "            rules = entry.rules\n",
-        "            rules = []\n",
+        "            book = entry.book\n",
+        "            book = Rulebook()\n",
         "all are let through while the event table is down",
+    ),
+    Mutant(
+        "update sent again",
+        "ratelimiter/handlers/check.py",
+        'partial(runtime.client, "dynamodb")',
+        'lambda deadline: runtime.client("dynamodb")',
+        "whose answer is lost is counted twice",
+    ),
+    Mutant(
+        "table that is left alone for ever",
+        "edge/limits/breaker.py",
+        " and 0 <= now - self._failed_at < PAUSE_MS",
+        "",
+        "one container counts nobody any more",
+    ),
+    Mutant(
+        "table that is left alone at once",
+        "edge/limits/breaker.py",
+        "return self._failures >= FAILURES and",
+        "return self._failures >= 1 and",
+        "one lost answer, and for a second nobody is counted",
+    ),
+    Mutant(
+        "list of the denied passed over",
+        "ratelimiter/handlers/check.py",
+        '            case "denied":\n',
+        '            case "refused":\n',
+        "who is banned comes under the rules, like anybody",
+    ),
+    Mutant(
+        "allowed before denied",
+        "edge/limits/rules.py",
+        "        if self.deny.has(asked.identities, asked.address):\n",
+        "        if self.deny.has(asked.identities, asked.address) and not self.allow.entries:\n",
+        "who is on both lists is let through",
     ),
     Mutant(
         "back to the newest",

@@ -26,7 +26,11 @@ CROWD = {
 }
 """So many get through that who comes with them loses again and again."""
 
-Draft = list[dict[str, Any]]
+LISTED = [{"user": "vip"}, {"user": "mallory"}, {"ip": "192.0.2.7"}, {"ip": "192.0.2.0/24"}]
+"""Who may be on a list."""
+
+Draft = dict[str, list[dict[str, Any]]]
+"""What is published next: `rules`, and whom they do not concern."""
 
 
 @dataclass
@@ -46,7 +50,7 @@ class Operation:
     @property
     def body(self) -> str | None:
         """What is sent."""
-        return json.dumps({"rules": self.wanted}) if self.method == "PUT" else None
+        return json.dumps(self.wanted) if self.method == "PUT" else None
 
 
 class Operator:
@@ -127,9 +131,9 @@ class Operator:
         """The key of another change, if that came about and is remembered."""
         changed = [each for each in self._done if self._rules.log.commands.get(each.id)]
         if changed and not self._is_forgotten(changed[-1]) and changed[-1].key:
-            other = self._operation("PUT", RULES, [CROWD])
+            other = self._operation("PUT", RULES, {"rules": [CROWD]})
             other.key = changed[-1].key
-            if changed[-1].wanted != [CROWD]:
+            if changed[-1].wanted != other.wanted:
                 answer = self._insist(other)
                 self._expect(answer, "a key is of one command", answer is None, 422)
 
@@ -141,7 +145,7 @@ class Operator:
         if wrong == "scope":
             operation.scopes, expected = "ratelimiter:read ratelimiter:write", 403
         if wrong == "rules":
-            operation = self._operation("PUT", RULES, [CROWD, CROWD])
+            operation = self._operation("PUT", RULES, {"rules": [CROWD, CROWD]})
             expected = 422
         answer = self._insist(operation)
         self._expect(answer, "what cannot be is refused", answer is None, expected)
@@ -232,7 +236,7 @@ class Operator:
             if number not in self._rules.actives(self._tenant, operation.begun):
                 raise Violation("what is read held while it was asked for", answer.text)
         text = self._rules.text(self._tenant, number) if number is not None else "[]"
-        if text is None or not same(json.loads(text), read["rules"]):
+        if text is None or not same(json.loads(text), read):
             raise Violation("a version is read as it was published", f"{text}: {answer.text}")
 
     def _expect(
@@ -246,9 +250,15 @@ class Operator:
         return body
 
 
-def same(kept: list[dict[str, Any]], told: list[dict[str, Any]]) -> bool:
-    """Whether rules as they are kept are those that somebody asks for or is shown."""
-    return [_plain(each) for each in kept] == [_plain(each) for each in told]
+def same(kept: Any, told: Mapping[str, Any]) -> bool:
+    """Whether a version as it is kept is what somebody asks for or is shown."""
+    kept = kept or {"rules": []}
+    lists = [
+        (kept.get(name, []), [[*pair] for each in told.get(name, ()) for pair in each.items()])
+        for name in ("allow", "deny")
+    ]
+    rules = [_plain(each) for each in kept["rules"]], [_plain(each) for each in told["rules"]]
+    return rules[0] == rules[1] and all(own == theirs for own, theirs in lists)
 
 
 def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,7 +270,7 @@ def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in rule.items() if value not in (None, [], False, 0)},
         "closed": closed,
     }
-    return {name: value for name, value in plain.items() if name != "fail"}
+    return {name: value for name, value in plain.items() if name not in ("fail", "deadline_ms")}
 
 
 # ---- Rules ------------------------------------------------------------------------------------
@@ -282,11 +292,15 @@ def draft(chance: Any) -> Draft:
         rules[1]["window"] = chance.choice(WINDOWS)
     if chance.random() < 0.15:
         rules.append(_rule(chance, "everything", "/**", "tenant"))
-    return rules
+    return {"rules": rules, "allow": [{"user": "vip"}], "deny": []}
 
 
-def edit(rules: Draft, chance: Any) -> None:
-    """Changes one thing of one rule, or leaves it out."""
+def edit(draft: Draft, chance: Any) -> None:
+    """Changes one thing of one rule, or leaves it out, or changes a list."""
+    if chance.random() < 0.2:
+        draft[chance.choice(("allow", "deny"))] = chance.sample(LISTED, chance.choice((0, 1, 2)))
+        return
+    rules = draft["rules"]
     rule = chance.choice([each for each in rules if each["name"] != "crowd"] or [CROWD.copy()])
     match chance.choice(("limit", "limit", "limit", "algorithm", "window", "fail", "left out")):
         case "limit":

@@ -20,8 +20,8 @@ FRESH_MS = 30_000
 """For so long a container may go by rules after others were activated."""
 SAME = {
     "\uff41\uff44\uff41": "ada",
-    "2001:db8:1:2::9": "20010db800010002/64",
-    "2001:db8:1:2:3::4": "20010db800010002/64",
+    "2001:db8:1:2::9": "2001:db8:1:2::/64",
+    "2001:db8:1:2:3::4": "2001:db8:1:2::/64",
 }
 """Names by which somebody goes who is counted under another."""
 _DEFAULTS: Mapping[str, Any] = {
@@ -99,9 +99,35 @@ class Rule(NamedTuple):
         return Owner(asked.tenant, kind, asked.identities[kind], apart)
 
 
-def parsed(text: str) -> list[Rule]:
-    """The rules of a version, from how it is kept."""
-    return [_rule({**_DEFAULTS, **each}) for each in json.loads(text)]
+class Book(NamedTuple):
+    """The rules of a version, and whom they do not concern, by kind and name."""
+
+    rules: list[Rule]
+    allow: list[list[str]]
+    deny: list[list[str]]
+
+    def standing(self, asked: Asked) -> str | None:
+        """What a request is, whatever the rules say."""
+        names = {
+            (kind, name)
+            for kind, identity in asked.identities.items()
+            for name in (identity, NETWORKS.get(identity))
+        }
+        for standing, listed in (("denied", self.deny), ("allowed", self.allow)):
+            if any((kind, name) in names for kind, name in listed):
+                return standing
+        return None
+
+
+NETWORKS = {"192.0.2.7": "192.0.2.0/24"}
+"""Which network an address is of, where that may be on a list."""
+
+
+def parsed(text: str) -> Book:
+    """A version from how it is kept; of a tenant without any, nothing but no rules."""
+    told = json.loads(text) or {"rules": []}
+    rules = [_rule({**_DEFAULTS, **each}) for each in told["rules"]]
+    return Book(rules, told.get("allow", []), told.get("deny", []))
 
 
 def _rule(told: Mapping[str, Any]) -> Rule:
@@ -185,8 +211,8 @@ class Rules:
             if data["rules"] != self.text(tenant, data["number"]):
                 raise Violation("a version's rules are those that were published", f"{kind} {data}")
 
-    def known_by(self, container: Container, tenant: str) -> list[Rule] | None:
-        """The rules that a container was told last; None if it never was."""
+    def known_by(self, container: Container, tenant: str) -> Book | None:
+        """The version that a container was told last; None if it never was."""
         if (container.name, tenant) not in self._told:
             return None
         version, _ = self._told[container.name, tenant]
@@ -204,7 +230,7 @@ class Rules:
             detail = f"{container.name} goes by version {version} of {tenant}, told at {told}"
             raise Violation("rules hold on for half a minute at most", detail)
 
-    def held(self, tenant: str, since: int) -> list[list[Rule]]:
+    def held(self, tenant: str, since: int) -> list[Book]:
         """All that held since a true time, and may have been gone by."""
         seen = self.log.seen(stream_id(tenant), since - FRESH_MS - self._world.weather.staleness)
         return [parsed(state.get("holding", "[]")) for _, state in seen]

@@ -10,8 +10,8 @@ from tests.simulation.chaos import Plan
 from tests.simulation.course import TURNS, Course, Result
 from tests.simulation.ratelimiter.callers import ALONE, HOT, STEADY, Loner, callers
 from tests.simulation.ratelimiter.operators import Operator, draft
-from tests.simulation.ratelimiter.rules import Rules
-from tests.simulation.ratelimiter.truth import Truth
+from tests.simulation.ratelimiter.rules import CHECK, Rules
+from tests.simulation.ratelimiter.truth import SPARED_MS, Truth
 from tests.simulation.world import Deployment, World, deployment
 from tests.support.handlers import ROOT
 
@@ -39,6 +39,7 @@ class Limiting(Course):
         super().__init__(world)
         self._rules = Rules(world)
         self._truth = Truth(world, self._rules)
+        world.spares[CHECK] = SPARED_MS
         self._chance = world.plan.chance("course")
 
     def _check(self, function: str, records: Sequence[Any]) -> None:

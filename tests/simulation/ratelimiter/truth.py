@@ -7,11 +7,10 @@ limit, and one that took must not have been.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from functions.edge.limits.buckets import TRIES
 from tests.simulation.ratelimiter.counting import (
     SECOND,
     Meter,
@@ -29,10 +28,15 @@ MILLI = 1_000_000
 CHECKS = "POST /v1/check"
 TRUSTED_MS = 1000
 """For so long a container believes a denial without asking."""
+TRIES = 5
+"""Updates that a check makes at most of the same."""
+FAILURES, SPARED_MS = 5, 1000
+"""So often in a row, and for so long a container leaves the table alone."""
 CROWDED = 1
 """Seconds that who lost against others too often is told to wait."""
-UNASKABLE = {"throttle", "server_error", "lost_request", "lost_response"}
-"""Faults by which the store cannot be asked."""
+FAILURE = {"server_error", "lost_request", "lost_response"}
+UNASKABLE = {"throttle", *FAILURE}
+"""Faults by which the store cannot be asked. A table that throttles has answered."""
 WRITES = ("UpdateItem", "TransactWriteItems")
 READS = ("GetItem",)
 
@@ -107,6 +111,7 @@ class Truth:
         self._owners: dict[str, Owner] = {}
         self._took: defaultdict[str, list[Took]] = defaultdict(list)
         self._writing: tuple[int, Check, set[Owner]] | None = None
+        self._failures: Counter[str] = Counter()
         self._admitted: defaultdict[Counted, list[Admitted]] = defaultdict(list)
         world.watchers.append(self._watch)
         world.served.append(self._served)
@@ -179,8 +184,8 @@ class Truth:
         owner, counts_as = place
         passed = (self._world.now - self._world.weather.skew - since) * MILLI
         return all(
-            any(rule.counts_as == counts_as and passed < rule.terms.memory for rule in rules)
-            for rules in self._rules.held(owner.tenant, since)
+            any(rule.counts_as == counts_as and passed < rule.terms.memory for rule in book.rules)
+            for book in self._rules.held(owner.tenant, since)
         )
 
     def expire(self) -> None:
@@ -195,20 +200,51 @@ class Truth:
     # ---- What is answered ---------------------------------------------------------------------
 
     def _served(self, served: Served) -> None:
-        if served.route.key != CHECKS or served.answer.status not in (200, 429, 503):
+        if served.route.key != CHECKS or served.answer.status not in (200, 403, 429, 503):
             return
         invocation, container = served.invocation, served.container
         tenant = Asked.of(invocation.event).tenant
-        if self._rules.known_by(container, tenant) is None:
+        book = self._rules.known_by(container, tenant)
+        if book is None:
             if served.answer.status != 503:
                 raise Violation("nobody is told of rules that nobody read", served.answer.text)
             self._world.coverage.hit("checks", "without rules")
             return
         self._rules.check_fresh(container, tenant)
         check = self._check(container)
-        {200: self._allowed, 429: self._denied, 503: self._refused}[served.answer.status](
-            check, invocation, served
-        )
+        if standing := book.standing(check.asked):
+            self._listed(standing, served)
+            return
+        self._note_failures(container)
+        looks = {200: self._allowed, 429: self._denied, 503: self._refused}
+        if served.answer.status not in looks:
+            raise Violation("nobody is denied whom no list names", f"{check.asked}")
+        looks[served.answer.status](check, invocation, served)
+
+    def _listed(self, standing: str, served: Served) -> None:
+        """Who is on a list is let through, or not, and neither is counted."""
+        expected = {"denied": 403, "allowed": 200}[standing]
+        took = self._took[served.invocation.id]
+        counted = served.answer.json().get("limits") if expected == 200 else None
+        if served.answer.status != expected or took or counted:
+            raise Violation("lists come before rules", f"{standing}: {served.answer.text}")
+        self._world.coverage.hit("lists", standing)
+
+    def _note_failures(self, container: Container) -> None:
+        failures = sum(cause in FAILURE for cause in container.invocation.causes)
+        self._failures[container.name] += failures
+
+    def _unaskable(self, served: Served) -> bool:
+        """Whether the store failed this check, or did so often just before that it was spared."""
+        container, invocation = served.container, served.invocation
+        if UNASKABLE.intersection(invocation.causes):
+            return True
+        failed = [container.failed_at.get(name, -1) for name in (*WRITES, *READS)]
+        spared = max(failed) >= invocation.begun - SPARED_MS
+        if not spared or self._failures[container.name] < FAILURES:
+            return False
+        self._world.coverage.hit("fail", "spared")
+        return True
 
     def _allowed(self, check: Check, invocation: Invocation, served: Served) -> None:
         rows = served.answer.json()["limits"]
@@ -221,7 +257,7 @@ class Truth:
             raise Violation("every rule that fits is gone by", f"{check}: {served.answer.text}")
         for (rule, owner), row in zip(check.rules, rows, strict=True):
             if row["allowed"] is None:
-                self._uncounted(rule, invocation)
+                self._uncounted(rule, served)
             elif row["allowed"]:
                 self._counted(check, rule, owner, invocation, row)
             elif not rule.shadow:
@@ -229,9 +265,9 @@ class Truth:
             else:
                 self._shadowed(check, rule, owner, invocation)
 
-    def _uncounted(self, rule: Rule, invocation: Invocation) -> None:
-        if not UNASKABLE.intersection(invocation.causes):
-            raise Violation("where it can be counted it is", f"{rule}: {invocation.causes}")
+    def _uncounted(self, rule: Rule, served: Served) -> None:
+        if not self._unaskable(served):
+            raise Violation("where it can be counted it is", f"{rule}: {served.answer.text}")
         if rule.closed and not rule.shadow:
             raise Violation("closed lets nobody through uncounted", str(rule))
         self._world.coverage.hit("fail", "shadow" if rule.shadow else "open")
@@ -248,9 +284,7 @@ class Truth:
         if not own:
             raise Violation("nobody is let through uncounted", f"{check.asked} by {rule}")
         if len(own) > 1:
-            self._world.coverage.hit("checks", "taken twice")
-            if "lost_response" not in invocation.causes:
-                raise Violation("a check is counted once", f"{check.asked} by {rule}")
+            raise Violation("a check is counted once", f"{check.asked} by {rule}")
         place, terms, told = (owner, rule.counts_as), rule.terms, row["remaining"]
         if not 0 <= told <= terms.at_once:
             raise Violation("what remains is neither negative nor above the limit", str(told))
@@ -281,7 +315,8 @@ class Truth:
         refusing = [by_name.get(each["field"]) for each in served.answer.json()["errors"]]
         if not all(refusing) or any(pair and pair[0].shadow for pair in refusing):
             raise Violation("what refuses are rules that fit", served.answer.text)
-        self._took_nothing(check, invocation)
+        if any(not took.owner.apart for took in self._took[invocation.id]):
+            raise Violation("who is denied changes nothing", served.answer.text)
         headers = served.answer.headers
         if int(headers["x-ratelimit-remaining"]) < 0:
             raise Violation("what remains is neither negative nor above the limit", str(headers))
@@ -317,10 +352,12 @@ class Truth:
     def _refused(self, check: Check, invocation: Invocation, served: Served) -> None:
         if not any(rule.closed and not rule.shadow for rule, _ in check.rules):
             raise Violation("open lets through what cannot be counted", served.answer.text)
-        if not UNASKABLE.intersection(invocation.causes):
-            raise Violation("where it can be counted it is", f"{invocation.causes}")
-        self._took_nothing(check, invocation)
-        self._world.coverage.hit("fail", "closed")
+        if not self._unaskable(served):
+            raise Violation("where it can be counted it is", served.answer.text)
+        took = [took for took in self._took[invocation.id] if not took.owner.apart]
+        if took and "lost_response" not in invocation.causes:
+            raise Violation("who is denied changes nothing", f"{check.asked}: {took}")
+        self._world.coverage.hit("fail", "closed, and taken" if took else "closed")
 
     # ---- Whether that is right ----------------------------------------------------------------
 
@@ -351,20 +388,12 @@ class Truth:
             if id != invocation.id
             for took in every
         )
-        repeated = invocation.causes.count("lost_response")
         # What a container knows of each of them may be old before anybody comes in between.
-        losses = rivals + repeated + invocation.causes.count("conflict") + len(owners)
+        losses = rivals + invocation.causes.count("conflict") + len(owners)
         if tries < TRIES or losses < TRIES:
             detail = f"{check} after {tries} tries and {rivals} of others, {invocation.causes}"
             raise Violation("who is denied is over the limit", detail)
         self._world.coverage.hit("checks", "crowded out")
-
-    def _took_nothing(self, check: Check, invocation: Invocation) -> None:
-        took = [took for took in self._took[invocation.id] if not took.owner.apart]
-        if took and "lost_response" not in invocation.causes:
-            raise Violation("who is denied changes nothing", f"{check.asked}: {took}")
-        if took:
-            self._world.coverage.hit("checks", "taken, and denied")
 
     def _how_it_was_known(self, check: Check, denials: Denials, invocation: Invocation) -> None:
         calls = set(invocation.calls)
@@ -375,7 +404,8 @@ class Truth:
 
     def _check(self, container: Container) -> Check:
         asked = Asked.of(container.invocation.event)
-        rules = self._rules.known_by(container, asked.tenant) or []
+        book = self._rules.known_by(container, asked.tenant)
+        rules = book.rules if book else []
         fit = [(rule, owner) for rule in rules if (owner := rule.owner(asked)) is not None]
         return Check(asked, (container.invocation.begun + container.skew) * MILLI, fit)
 
