@@ -62,7 +62,7 @@ types: .venv/ready ## mypy, strict
 e2e: .venv/ready .aws-sam/build/template.yaml .venv-lambda/ready ## only the tests over HTTP, on an emulator of their own
 	@$(BIN)/python -m pytest -m "e2e and not slow"
 
-bench: .venv/ready ## cold starts, warm calls and questions on this machine: [EVENTS=1000000]
+bench: .venv/ready ## cold starts, warm calls, checks and questions on this machine: [EVENTS=1000000]
 	@$(BIN)/python -m tests.performance
 
 outage: .venv/ready ## what visitors notice while the store hangs, then fails: a minute and a half

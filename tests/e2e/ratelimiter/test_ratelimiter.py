@@ -31,11 +31,14 @@ FLIGHT: dict[str, Any] = {
 @pytest.fixture
 def tenant(stack: Stack) -> str:
     """A tenant with two rules and a list, which hold."""
+    return holding(stack, {"rules": [RULE, FLIGHT], "deny": [{"ip": "203.0.113.0/24"}]})
+
+
+def holding(stack: Stack, rules: dict[str, Any]) -> str:
+    """A new tenant with rules, which hold."""
     name = f"t{uuid.uuid4().hex[:8]}"
     with client(stack, name, "ops ratelimiter:read") as ops:
-        published = ops.put(
-            "/v1/rules", json={"rules": [RULE, FLIGHT], "deny": [{"ip": "203.0.113.0/24"}]}
-        )
+        published = ops.put("/v1/rules", json=rules)
         assert published.status_code == 200, published.text
         version = published.json()["version"]
         assert ops.post(f"/v1/rules/{version}/activate").status_code == 200

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.edge.limits.buckets import Buckets
-from tests.support.cloud.dynamodb import DynamoDB
+from tests.support.cloud.dynamodb import DynamoDB, Keys
+from tests.support.cloud.dynamodb import Table as Declared
 from tests.support.cloud.errors import Refused
 from tests.support.cloud.sdk import fast_client
 from tests.support.interleave import pause
@@ -19,23 +20,18 @@ class Table:
     rival makes; the next `conflicts` updates meet a transaction; `failure` is what every call
     meets, sent once."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Callable[[], DynamoDB] = DynamoDB) -> None:
+        self._make = backend
         self._client = fast_client("dynamodb", self._send, lambda _: None, lambda: 0.5, 1)
         self.clear()
 
     def clear(self) -> None:
         """As new; a client takes longer to make than all that a test does with it."""
-        self._backend, self.calls = DynamoDB(), 0
+        self._backend, self.calls = self._make(), 0
         self.rival: Callable[[], object] | None = None
         self.conflicts = 0
         self.failure: Exception | None = None
-        self._client.create_table(
-            TableName=NAME,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        )
-        self.calls = 0
+        self._backend.tables[NAME] = Declared(NAME, Keys({"pk": "S"}), {})
 
     def container(self) -> Buckets:
         """A container that knows nothing yet."""
