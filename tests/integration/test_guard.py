@@ -29,7 +29,7 @@ ROUTES = [
 ]
 OF_USERS = [route for route in ROUTES if route.needs_token]
 LISTS = '{"rules": [], "allow": [["user", "ada"]]}'
-OF_SERVICES = {"POST /v1/check"}
+OF_SERVICES = {"POST /v1/check", "POST /v1/adjust"}
 
 
 def guarded(rules: str) -> Iterator[Stack]:

@@ -95,8 +95,8 @@ def test_what_is_given_back_twice_is_there_once(stack: Stack, tenant: str) -> No
     assert [each.status_code for each in adjusted] == [200] * 3
     assert [each.json()["limits"][0]["remaining"] for each in adjusted] == [0, 3, 3]
     assert other.status_code == 422
-    # As above: a late answer may have taken.
-    assert found[429] >= 2
+    # What answered late may have taken.
+    assert found[200] <= 3
 
 
 def test_of_many_at_a_time_two_are_in_flight_and_room_is_made_by_who_ends(
