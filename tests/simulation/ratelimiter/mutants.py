@@ -58,9 +58,8 @@ MUTANTS = (
     Mutant(
         "update without its condition",
         "edge/limits/buckets.py",
-        '" AND ".join(update.condition for update in updates),',
-        '"attribute_exists(pk) OR attribute_not_exists(pk) OR "'
-        ' + " AND ".join(update.condition for update in updates),',
+        '" AND ".join(conditions),',
+        '"attribute_exists(pk) OR attribute_not_exists(pk) OR " + " AND ".join(conditions),',
         "containers take of what others have used up",
     ),
     Mutant(
@@ -130,15 +129,15 @@ MUTANTS = (
     Mutant(
         "log without its version",
         "edge/limits/algorithms.py",
-        'condition = f"{version} = :{version}old"',
-        'condition = f"({version} = :{version}old OR attribute_exists({version}))"',
+        'f"{name} = :{name}old"',
+        'f"({name} = :{name}old OR attribute_exists({name}))"',
         "of two that write at once one is forgotten",
     ),
     Mutant(
         "log's versions begin anew",
         "edge/limits/algorithms.py",
-        "max(log.version + 1, now)",
-        "log.version + 1",
+        "max(version + 1, now)",
+        "version + 1",
         "a log that has gone and begun anew is taken for the one that was",
     ),
     Mutant(
