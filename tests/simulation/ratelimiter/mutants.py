@@ -157,7 +157,7 @@ MUTANTS = (
     Mutant(
         "taken, and not remembered",
         "edge/limits/buckets.py",
-        'plan.knowing({**plan.known.item, **answer["Attributes"]}, now)',
+        'plan.knowing_of({**plan.known.item, **answer["Attributes"]}, now)',
         "plan",
         "what remains is what remained before",
     ),
@@ -172,15 +172,15 @@ MUTANTS = (
         "transaction as one update after the other",
         "edge/limits/buckets.py",
         "        return self._transact(plans, now)\n",
-        "        done = [self._update(plan, now) for plan in plans]\n"
+        "        done = [self._update(plan, plan.updates(now), now) for plan in plans]\n"
         "        return all(taken for taken, _ in done), [plan for _, plan in done]\n",
         "what the second refuses, or who dies before it, has taken of the first",
     ),
     Mutant(
         "what a transaction found right forgotten",
         "edge/limits/buckets.py",
-        'if reason["Code"] == "ConditionalCheckFailed"',
-        "if True",
+        '    if reason["Code"] != "ConditionalCheckFailed":\n        return plan\n',
+        "",
         "each try knows of one identity and not of the other",
     ),
     Mutant(
@@ -244,8 +244,8 @@ MUTANTS = (
     Mutant(
         "bucket gone by the rules that were asked for",
         "edge/limits/limiter.py",
-        "max((rule.remembers for rule in rules), default=0)",
-        "max((rule.remembers for rule, _ in fit), default=0)",
+        "gone_at = forgotten(rules, now)",
+        "gone_at = forgotten([rule for rule, _ in fit], now)",
         "what was taken by other rules of the same identity is forgotten while it counts",
     ),
     Mutant(
