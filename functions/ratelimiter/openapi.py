@@ -97,6 +97,8 @@ class ShownRule(BaseModel):
     fail: Literal["open", "closed"]
     deadline_ms: int
     shadow: bool
+    lease: int
+    shards: int
 
 
 ShownEntry = Annotated[dict[str, str], Field(min_length=1, max_length=1)]

@@ -20,13 +20,16 @@ earth and back, light in glass takes 200."""
 
 def part(rule: Rule, percent: int) -> Rule:
     """A rule with so many percent of its limit, rounded down, so that all regions together come to
-    the limit at most; but never less than one request costs, or it would allow none."""
+    the limit at most; but never less than one request costs, in each of its shards, or it would
+    allow none."""
     if percent == WHOLE:
         return rule
-    least, burst = rule.cost, rule.burst * percent // WHOLE
+    least = rule.cost * max(1, rule.shards)
+    limit, burst = (max(least, each * percent // WHOLE) for each in (rule.limit, rule.burst))
     return rule._replace(
-        limit=max(least, rule.limit * percent // WHOLE),
-        burst=max(least, burst) if rule.burst else 0,
+        limit=limit,
+        burst=burst if rule.burst else 0,
+        lease=min(rule.lease, (burst if rule.burst else limit) // 2),
     )
 
 

@@ -26,6 +26,8 @@ MAX_TEXT = 20_000
 """Bytes of a version as it stands in a commit, which holds the newest, the one that holds, and the
 change."""
 MAX_AMOUNT = 1_000_000
+MAX_LEASE = 1000
+MAX_SHARDS = 20
 MAX_WINDOW = 30 * 86_400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 ENDPOINT = r"^/[^\s?#]{0,199}$"
@@ -75,6 +77,8 @@ class NewRule(Schema):
     fail: Literal["open", "closed"] = "open"
     deadline_ms: Annotated[int, Field(ge=20, le=1000)] = DEADLINE_MS
     shadow: bool = False
+    lease: Annotated[int, Field(ge=0, le=MAX_LEASE)] = 0
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -89,9 +93,23 @@ class NewRule(Schema):
             raise ValueError("what is in flight takes one slot")
         if self.cost > (self.burst or self.limit):
             raise ValueError("a request costs more than is ever there")
+        self._spread()
         if "**" in self.endpoint.removesuffix("**"):
             raise ValueError("** stands at the end alone")
         return self
+
+    def _spread(self) -> None:
+        burst = self.burst or self.limit
+        if (self.lease or self.shards > 1) and self.algorithm != "token_bucket":
+            raise ValueError("leases and shards are of a token_bucket alone")
+        if self.lease and self.shards > 1:
+            raise ValueError("a rule leases or has shards: leases spare a key its writes as well")
+        if self.lease == 1 or 2 * self.lease > burst:
+            raise ValueError("a lease is 2 tokens at least, and half of the burst at most")
+        if self.shards > min(self.limit, burst):
+            raise ValueError("there are more shards than the limit or its burst")
+        if self.shards > 1 and self.cost > burst // self.shards:
+            raise ValueError("a request costs more than is ever in a shard")
 
     def rule(self) -> Rule:
         """The rule as it is kept."""
@@ -109,6 +127,8 @@ class NewRule(Schema):
             closed=self.fail == "closed",
             deadline=self.deadline_ms,
             shadow=self.shadow,
+            lease=self.lease,
+            shards=self.shards if self.shards > 1 else 0,
         )
 
 
@@ -141,7 +161,10 @@ class NewRules(Schema):
             raise ValueError(f"names are given twice: {', '.join(twice)}")
         if sum(rule.shadow for rule in self.rules) > MAX_SHADOWS:
             raise ValueError(f"more than {MAX_SHADOWS} rules are shadows")
-        whats = Counter(rule.rule()._replace(name="", limit=0, burst=0) for rule in self.rules)
+        whats = Counter(
+            rule.rule()._replace(name="", limit=0, burst=0, lease=0, shards=0)
+            for rule in self.rules
+        )
         if any(number > 1 for number in whats.values()):
             raise ValueError("two rules differ in nothing but their name and limit")
         if len(to_json(self.text()).encode()) > MAX_TEXT:
@@ -200,4 +223,6 @@ def _shown(rule: Rule) -> dict[str, Any]:
         "fail": "closed" if rule.closed else "open",
         "deadline_ms": rule.deadline,
         "shadow": rule.shadow,
+        "lease": rule.lease,
+        "shards": rule.shards or 1,
     }

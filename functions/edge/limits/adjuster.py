@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from zlib import crc32
 
 from functions.edge.limits.algorithms import Verdict
 from functions.edge.limits.buckets import Buckets, Group, Once
@@ -23,7 +24,7 @@ class Adjuster:
         self, scope: str, rules: Sequence[Rule], asked: Asked, once: Once, now: int
     ) -> list[Decision]:
         """Charges the cost that is asked to every rule that fits and counts costs, or gives it back
-        where it is negative.
+        where it is negative. Of one with shards any will do, since what counts is their sum.
 
         Raises CommandReused, Conflict, and what the client raises.
         """
@@ -32,7 +33,7 @@ class Adjuster:
             return self._buckets.adjust(groups, once, now * MILLI, self._backoff)
 
         counting = [rule for rule in rules if not rule.holds]
-        return self._each(scope, counting, asked, forgotten(rules, now), adjusted)
+        return self._each(scope, counting, asked, forgotten(rules, now), adjusted, once.key)
 
     def release(self, scope: str, rules: Sequence[Rule], asked: Asked, now: int) -> list[Decision]:
         """Gives back the slot that is asked, of every rule that fits and counts what is in flight.
@@ -53,9 +54,11 @@ class Adjuster:
         asked: Asked,
         gone_at: int,
         change: Callable[[Sequence[Group]], list[Verdict]],
+        spread: str = "",
     ) -> list[Decision]:
         fit = fitting(rules, asked)
-        grouped = Grouped.of(scope, fit, asked, gone_at)
+        shards = {rule: crc32(spread.encode()) % rule.shards for rule, _ in fit if rule.shards}
+        grouped = Grouped.of(scope, fit, asked, gone_at, shards)
         # Nobody waits who could go on without an answer.
         patient = [group._replace(deadline_ms=0) for group in grouped.groups]
         verdicts = dict(zip(grouped.rules, change(patient), strict=True))

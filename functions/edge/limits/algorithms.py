@@ -72,6 +72,11 @@ class Limit(NamedTuple):
         """The most that can be taken at one time, ever."""
         return self.burst if self.algorithm in ("token_bucket", "leaky_bucket") else self.amount
 
+    @property
+    def interval(self) -> int:
+        """Nanoseconds in which one more can be taken, rounded up."""
+        return -(-self.window // self.amount)
+
 
 class Algorithm(Protocol):
     """One way to count. States are the algorithm's own, None where a bucket is new."""
@@ -142,7 +147,7 @@ class TokenBucket:
     """
 
     def __init__(self, limit: Limit, queues: bool = False) -> None:
-        self._interval = -(-limit.window // limit.amount)
+        self._interval = limit.interval
         self._depth = limit.burst * self._interval
         self._queues = queues
         self._full = f"t_{limit.id}"

@@ -53,11 +53,14 @@ class Busy(Exception):
 
 
 class Taking(NamedTuple):
-    """What to take of one limit; of one that counts what is in flight, by which slot."""
+    """What to take of one limit; of one that counts what is in flight, by which slot. Of one that
+    leases, up to `lease` more may be taken ahead, which Leases does: by a `counter` of its own."""
 
     limit: Limit
     cost: int
     slot: bytes = NO_SLOT
+    lease: int = 0
+    counter: Algorithm | None = None
 
 
 class Group(NamedTuple):
@@ -179,6 +182,11 @@ class Buckets:
                 return [verdict for plan in plans for verdict in plan.taken(now)]
         raise Busy(", ".join(group.key for group in groups))
 
+    def refuses(self, group: Group, now: int) -> bool:
+        """Whether it is known, without a call, that all of a group cannot be taken."""
+        plan = self._plan(group)
+        return not all(each.allowed for each in plan.verdicts(now)) and not plan.doubtful(now)
+
     def adjust(
         self, groups: Sequence[Group], once: Once, now: int, backoff: Backoff
     ) -> list[Verdict]:
@@ -257,7 +265,9 @@ class Buckets:
         }
 
     def _plan(self, group: Group) -> _Plan:
-        counters = [(algorithm(each.limit, each.slot), each.cost) for each in group.takings]
+        counters = [
+            (each.counter or algorithm(each.limit, each.slot), each.cost) for each in group.takings
+        ]
         return _Plan(group, counters, self._known.get(group.key, _Known({}, 0)))
 
     def _looked_up(self, plan: _Plan, now: int) -> _Plan:

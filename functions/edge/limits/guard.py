@@ -51,7 +51,7 @@ class Guard:
         self._shared = self._here
         if config.limits_table:
             self._shared = Limiter(
-                Buckets(partial(runtime.client, "dynamodb"), config.limits_table)
+                Buckets(partial(runtime.client, "dynamodb"), config.limits_table), runtime.entropy
             )
 
     def admit(self, key: str, route: Route, request: Request) -> Mapping[str, str]:

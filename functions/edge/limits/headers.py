@@ -64,5 +64,5 @@ def _retry_after(refusing: Sequence[Decision]) -> dict[str, str]:
 def _reason(decision: Decision) -> str:
     assert decision.verdict is not None
     if not decision.verdict.wait:
-        return f"costs more than the {decision.rule.counted.at_once} that are ever there"
+        return f"costs more than the {decision.rule.at_once} that are ever there"
     return f"is used up for {seconds(decision.verdict.wait)} seconds"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,8 +13,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.edge.limits.algorithms import SECOND, Verdict
 from functions.edge.limits.breaker import Breaker
 from functions.edge.limits.buckets import SPARE_S, Buckets, Busy, Group, Taking
+from functions.edge.limits.leases import Leases
 from functions.edge.limits.memory import Memory
 from functions.edge.limits.rules import Asked, Rule, bucket, fitting
+from functions.edge.limits.shards import Shards
+
+Fit = Sequence[tuple[Rule, str]]
+"""Rules that fit a request, each with the kind of identity that it counts."""
+Verdicts = dict[Rule, Verdict | None]
 
 MILLI = 1_000_000
 CROWDED = SECOND
@@ -36,10 +44,14 @@ class Decision(NamedTuple):
 
 
 class Limiter:
-    """The limits of one set of rules after the other, on the same buckets."""
+    """The limits of one set of rules after the other, on the same buckets; `entropy` gives so many
+    random bytes."""
 
-    def __init__(self, buckets: Buckets | Memory) -> None:
-        self._buckets = buckets
+    def __init__(
+        self, buckets: Buckets | Memory, entropy: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self._leases = Leases(buckets)
+        self._shards = Shards(buckets, entropy)
         self._breaker = Breaker()
 
     def check(self, scope: str, rules: Sequence[Rule], asked: Asked, now: int) -> list[Decision]:
@@ -49,29 +61,49 @@ class Limiter:
         """
         fit = fitting(rules, asked)
         impossible = {
-            rule: Verdict(False, rule.counted.at_once, 0, 0)
+            rule: Verdict(False, rule.at_once, 0, 0)
             for rule, _ in fit
-            if asked.cost * rule.cost > rule.counted.at_once
+            if asked.cost * rule.cost > rule.at_once
         }
         verdicts: dict[Rule, Verdict | None] = dict(impossible)
         # What refuses anyway takes nothing, and a shadow must not keep others from taking.
         live = [] if any(not rule.shadow for rule in impossible) else fit
         together = [(rule, kind) for rule, kind in live if not rule.shadow]
-        gone_at = forgotten(rules, now)
-        verdicts.update(self._take(Grouped.of(scope, together, asked, gone_at), now))
+        request = _Request(scope, asked, now, forgotten(rules, now))
+        verdicts.update(self._take(request, together))
         # A shadow tells what a rule would do: what others refuse, that would take nothing of it.
         if all(Decision(rule, verdicts[rule]).allows for rule, _ in together):
             for rule, kind in live:
                 if rule.shadow and rule not in impossible:
-                    alone = Grouped.of(scope, [(rule, kind)], asked, gone_at)
-                    verdicts.update(self._take(alone, now))
+                    verdicts.update(self._take(request, [(rule, kind)]))
         return [_decision(rule, verdicts[rule], asked) for rule, _ in fit if rule in verdicts]
 
-    def _take(self, grouped: Grouped, now: int) -> dict[Rule, Verdict | None]:
-        rules, groups = grouped
-        if not rules:
+    def _take(self, request: _Request, fit: Fit) -> Verdicts:
+        if not fit:
             return {}
-        found: Sequence[Verdict | None] = self._asked(groups, now) or [None] * len(rules)
+        sharded = [(rule, kind) for rule, kind in fit if rule.shards]
+        chosen = self._choose(request, sharded, {})
+        found = self._taken(request, fit, chosen)
+        refusing = [(rule, kind) for rule, kind in fit if _refuses(found[rule])]
+        if refusing and all(rule.shards for rule, _ in refusing):
+            others = self._choose(request, refusing, chosen)
+            if len(others) == len(refusing):
+                found = self._taken(request, fit, {**chosen, **others})
+        return {rule: request.until_all(rule, verdict) for rule, verdict in found.items()}
+
+    def _choose(self, request: _Request, fit: Fit, tried: Mapping[Rule, int]) -> dict[Rule, int]:
+        """A shard for each rule; of those that were tried another, where one may not be empty."""
+        found = {}
+        for rule, kind in fit:
+            groups = partial(request.shard, rule, kind)
+            now, last = request.now * MILLI, tried.get(rule)
+            if (shard := self._shards.choose(rule.shards, groups, now, last)) is not None:
+                found[rule] = shard
+        return found
+
+    def _taken(self, request: _Request, fit: Fit, shards: Mapping[Rule, int]) -> Verdicts:
+        rules, groups = request.grouped(fit, shards)
+        found: Sequence[Verdict | None] = self._asked(groups, request.now) or [None] * len(rules)
         return dict(zip(rules, found, strict=True))
 
     def _asked(self, groups: Sequence[Group], now: int) -> Sequence[Verdict] | None:
@@ -79,7 +111,7 @@ class Limiter:
         if self._breaker.open(now):
             return None
         try:
-            found: Sequence[Verdict] = self._buckets.take(groups, now * MILLI)
+            found: Sequence[Verdict] = self._leases.take(groups, now * MILLI)
         except Busy:
             # Whoever made it busy was counted, so this is no reason to let anybody through.
             crowded = Verdict(False, 0, CROWDED, CROWDED)
@@ -99,16 +131,27 @@ class Grouped(NamedTuple):
     groups: list[Group]
 
     @classmethod
-    def of(cls, scope: str, fit: Sequence[tuple[Rule, str]], asked: Asked, gone_at: int) -> Grouped:
-        """The groups of rules that fit, each with the kind of identity that it counts."""
+    def of(
+        cls,
+        scope: str,
+        fit: Fit,
+        asked: Asked,
+        gone_at: int,
+        shards: Mapping[Rule, int] | None = None,
+    ) -> Grouped:
+        """The groups of rules that fit. Which shard is counted has to be said of each rule that has
+        any."""
+        shards = shards or {}
         by_key: defaultdict[str, list[Rule]] = defaultdict(list)
         for rule, kind in fit:
-            apart = (rule.name,) if rule.shadow else ()
+            apart = [rule.name] if rule.shadow or rule.shards else []
+            if rule.shards:
+                apart.append(str(shards[rule]))
             by_key[bucket(scope, kind, asked.identities[kind], *apart)].append(rule)
         groups = [
             Group(
                 key,
-                [Taking(rule.counted, asked.cost * rule.cost, asked.slot) for rule in rules],
+                [_taking(rule, asked, shards.get(rule)) for rule in rules],
                 gone_at,
                 min(rule.deadline for rule in rules),
             )
@@ -117,10 +160,46 @@ class Grouped(NamedTuple):
         return cls([rule for rules in by_key.values() for rule in rules], groups)
 
 
+class _Request(NamedTuple):
+    """Who asks, and when; what is taken may go at `gone_at`."""
+
+    scope: str
+    asked: Asked
+    now: int
+    gone_at: int
+
+    def grouped(self, fit: Fit, shards: Mapping[Rule, int]) -> Grouped:
+        """What is to be taken."""
+        return Grouped.of(self.scope, fit, self.asked, self.gone_at, shards)
+
+    def shard(self, rule: Rule, kind: str, shard: int) -> Group:
+        """What is to be taken of one shard of a rule."""
+        [group] = self.grouped([(rule, kind)], {rule: shard}).groups
+        return group
+
+    def until_all(self, rule: Rule, verdict: Verdict | None) -> Verdict | None:
+        """A verdict whose wait is until every shard is sure to have room, since any may be asked
+        then."""
+        if verdict is None or verdict.allowed or not rule.shards:
+            return verdict
+        slowest = rule.share(rule.shards - 1).interval
+        wait = max(verdict.wait, self.asked.cost * rule.cost * slowest)
+        return verdict._replace(wait=wait)
+
+
 def forgotten(rules: Sequence[Rule], now: int) -> int:
     """When no rule remembers what was taken until now, in epoch seconds: by all rules, since others
     than those that fit may have taken from the same item."""
     return now // 1000 + SPARE_S + max((rule.remembers for rule in rules), default=0)
+
+
+def _taking(rule: Rule, asked: Asked, shard: int | None) -> Taking:
+    limit = rule.counted if shard is None else rule.share(shard)
+    return Taking(limit, asked.cost * rule.cost, asked.slot, rule.lease)
+
+
+def _refuses(verdict: Verdict | None) -> bool:
+    return verdict is not None and not verdict.allowed
 
 
 def _decision(rule: Rule, verdict: Verdict | None, asked: Asked) -> Decision:

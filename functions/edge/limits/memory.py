@@ -21,17 +21,26 @@ class Memory:
         self._states: OrderedDict[Key, Any] = OrderedDict()
 
     def take(self, groups: Sequence[Group], now: int) -> list[Verdict]:
-        """As Buckets.take, without a table."""
-        verdicts, after = [], {}
-        for group in groups:
-            for limit, cost, slot in group.takings:
-                key = (group.key, limit.id)
-                counter = algorithm(limit, slot)
-                verdict, after[key] = counter.decide(self._states.get(key), now, cost)
-                verdicts.append(verdict)
+        """As Buckets.take, without a table. Nothing is taken ahead of who costs no call."""
+        verdicts, after = self._decided(groups, now)
         if all(verdict.allowed for verdict in verdicts):
             self._remember(after)
         return verdicts
+
+    def refuses(self, group: Group, now: int) -> bool:
+        """As Buckets.refuses."""
+        verdicts, _ = self._decided([group], now)
+        return not all(verdict.allowed for verdict in verdicts)
+
+    def _decided(self, groups: Sequence[Group], now: int) -> tuple[list[Verdict], dict[Key, Any]]:
+        verdicts, after = [], {}
+        for group in groups:
+            for taking in group.takings:
+                key = (group.key, taking.limit.id)
+                counter = algorithm(taking.limit, taking.slot)
+                verdict, after[key] = counter.decide(self._states.get(key), now, taking.cost)
+                verdicts.append(verdict)
+        return verdicts, after
 
     def _remember(self, states: dict[Key, Any]) -> None:
         for key, state in states.items():

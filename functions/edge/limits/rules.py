@@ -26,7 +26,8 @@ class Rule(NamedTuple):
     """One limit, and for what. Empty `methods` are all of them; of the `identifiers` the first that
     a request has is whose bucket it is; `closed` refuses what cannot be counted; a `shadow` is
     counted and refuses nobody. `window` is in seconds; `deadline` is how many milliseconds the
-    table has to answer."""
+    table has to answer. A container may take `lease` tokens ahead; the limit is counted in so many
+    `shards`, in one place if none."""
 
     name: str
     endpoint: str
@@ -41,6 +42,8 @@ class Rule(NamedTuple):
     closed: bool = False
     deadline: int = DEADLINE_MS
     shadow: bool = False
+    lease: int = 0
+    shards: int = 0
 
     @property
     def counted(self) -> Limit:
@@ -51,6 +54,20 @@ class Rule(NamedTuple):
         burst = self.burst or self.limit
         return Limit(id, self.algorithm, self.limit, self.window * SECOND, burst)
 
+    def share(self, shard: int) -> Limit:
+        """What of the limit one of its shards counts: in sum they are exactly the limit."""
+        whole = self.counted
+        amount, burst = (
+            every // self.shards + (shard < every % self.shards)
+            for every in (whole.amount, whole.burst)
+        )
+        return whole._replace(amount=amount, burst=burst)
+
+    @property
+    def at_once(self) -> int:
+        """The most that a request may ever cost."""
+        return self.counted.at_once // max(1, self.shards)
+
     @property
     def holds(self) -> bool:
         """Whether it counts what is in flight, rather than what was taken."""
@@ -59,7 +76,9 @@ class Rule(NamedTuple):
     @property
     def remembers(self) -> int:
         """Seconds after which nothing counts any more, rounded up."""
-        return max(2 * self.window, -(-self.burst * self.window // self.limit))
+        shards = max(1, self.shards)
+        most = -(-self.burst // shards)
+        return max(2 * self.window, -(-most * self.window // (self.limit // shards)))
 
     def identifier(self, asked: Asked) -> str | None:
         """The kind of the request's identity that is counted, None where it has none of them."""

@@ -51,7 +51,7 @@ class Checks:
         self._queue_url = config.denials_queue_url
         self._denials: Denials | None = None
         self._rules = HoldingRules(store, runtime.now, config.region_share)
-        self._limiter = Limiter(shared)
+        self._limiter = Limiter(shared, runtime.entropy)
         self._adjuster = Adjuster(shared, runtime.backoff())
 
     def check(self, request: Request) -> Answer:

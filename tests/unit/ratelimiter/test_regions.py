@@ -28,6 +28,13 @@ def test_what_one_request_costs_is_never_beyond_a_part() -> None:
     assert part(RULE._replace(cost=5, burst=0), 10).counted.at_once == 5
 
 
+def test_a_part_has_something_for_each_shard_and_leases_no_more_than_half_of_itself() -> None:
+    sharded = part(RULE._replace(cost=2, limit=100, burst=0, shards=20), 10)
+    assert all(sharded.share(shard).at_once >= 2 for shard in range(20))
+    leased = part(RULE._replace(limit=100, burst=0, lease=50), 10)
+    assert 2 * leased.lease <= leased.counted.at_once
+
+
 @given(
     limit=st.integers(1, 10**6),
     cuts=st.lists(st.integers(1, 99), max_size=9, unique=True).map(sorted),

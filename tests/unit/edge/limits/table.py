@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import ReadTimeoutError
+
 from functions.edge.limits.buckets import Buckets
 from tests.support.cloud.dynamodb import DynamoDB, Keys
 from tests.support.cloud.dynamodb import Table as Declared
@@ -17,8 +19,8 @@ NAME = "buckets"
 
 class Table:
     """The table; `calls` counts what was asked of it. `rival` is called before each write that no
-    rival makes; the next `conflicts` updates meet a transaction; `failure` is what every call
-    meets, sent once."""
+    rival makes; the next `conflicts` updates meet a transaction, the next `losses` are carried out
+    and not answered; `failure` is what every call meets. A call is sent once."""
 
     def __init__(self, backend: Callable[[], DynamoDB] = DynamoDB) -> None:
         self._make = backend
@@ -29,7 +31,7 @@ class Table:
         """As new; a client takes longer to make than all that a test does with it."""
         self._backend, self.calls = self._make(), 0
         self.rival: Callable[[], object] | None = None
-        self.conflicts = 0
+        self.conflicts = self.losses = 0
         self.failure: Exception | None = None
         self._backend.tables[NAME] = Declared(NAME, Keys({"pk": "S"}), {})
 
@@ -61,4 +63,8 @@ class Table:
             rival, self.rival = self.rival, None
             rival()
             self.rival = rival
-        return self._backend.call(operation, params)
+        answer = self._backend.call(operation, params)
+        if operation == "UpdateItem" and self.losses:
+            self.losses -= 1
+            raise ReadTimeoutError(endpoint_url="table")
+        return answer
