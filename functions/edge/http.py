@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -25,12 +25,14 @@ _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Answer(NamedTuple):
-    """A response: `body` is JSON-able, or None; of another `media` it is text or bytes."""
+    """A response: `body` is JSON-able, or None; of another `media` it is text or bytes. `cookies`
+    are Set-Cookie fields."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = MappingProxyType({})
     media: str = JSON
+    cookies: Sequence[str] = ()
 
 
 class Request(NamedTuple):
@@ -182,9 +184,15 @@ def _passing(error: ClientError) -> bool:
 def _respond(answer: Answer) -> Event:
     headers = {"cache-control": "no-store", **answer.headers}
     response: Event = {"statusCode": answer.status, "headers": headers}
+    if answer.cookies:
+        response["cookies"] = list(answer.cookies)
     if answer.body is not None:
         headers["content-type"] = answer.media
-        response["body"] = json.dumps(answer.body) if answer.media == JSON else answer.body
+        response["body"] = (
+            json.dumps(answer.body)
+            if answer.media == JSON and not isinstance(answer.body, bytes)
+            else answer.body
+        )
     if isinstance(answer.body, bytes):
         response.update(body=base64.b64encode(answer.body).decode(), isBase64Encoded=True)
     return response

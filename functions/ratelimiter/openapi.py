@@ -10,10 +10,14 @@ from pydantic import BaseModel, Field
 from functions.edge.limits.algorithms import SLOT, Name
 from functions.edge.limits.rules import MAX_IDENTITY
 from functions.edge.validation import Schema
-from functions.openapi import Answer, Capability, Operation
+from functions.openapi import ETAG, LOCATION, Answer, Capability, Operation
 from functions.ratelimiter.asking import MAX_COST, MAX_ENDPOINT, MAX_HEADERS
+from functions.ratelimiter.credentials import KEY_ID
 from functions.ratelimiter.listing import DenialsQuery
+from functions.ratelimiter.paths import UPSTREAM
+from functions.ratelimiter.registering import NewKey, NewUpstream, Rotation, TenantPageQuery
 from functions.ratelimiter.schemas import Method, NewRules, NoQuery, RulesQuery
+from functions.ratelimiter.upstreams import Authentication
 
 READ, WRITE, OPS = "ratelimiter:read", "ratelimiter:write", "ops"
 
@@ -147,14 +151,73 @@ class ShownDenials(BaseModel):
     next_cursor: str | None
 
 
+class ShownKey(BaseModel):
+    """An API key, without a secret. `older_until` is when each of its older secrets ends."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    tier: str
+    created_at: datetime
+    expires_at: datetime | None
+    rotated_at: datetime | None
+    older_until: list[datetime]
+    version: Annotated[int, Field(ge=1)]
+
+
+class ToldKey(ShownKey):
+    """A key with its newest secret: `key` is what to send in X-Api-Key. It is told now, to a repeat
+    of the request for a day, and is null to a later one."""
+
+    key: str | None
+
+
+class KeyPage(BaseModel):
+    """A page of keys, newest first; `next_cursor` is null on the last."""
+
+    items: list[ShownKey]
+    next_cursor: str | None
+
+
+class ShownUpstream(BaseModel):
+    """An upstream; `headers` are the names of those that it is always sent."""
+
+    name: str
+    url: str
+    timeout_ms: int
+    authentication: Authentication
+    headers: list[str]
+    created_at: datetime
+    version: Annotated[int, Field(ge=1)]
+
+
+class UpstreamPage(BaseModel):
+    """A page of upstreams, newest first; `next_cursor` is null on the last."""
+
+    items: list[ShownUpstream]
+    next_cursor: str | None
+
+
+MISSING = {404: ("not_found",), 410: ("gone",)}
+
 RATELIMITER = Capability(
     name="ratelimiter",
-    about="How often who may do what: rules in versions, and checks against the one that holds.",
+    about="How often who may do what: rules in versions, and checks against the one that holds."
+    " API keys, and the upstreams that `ANY /gw/{name}/...` forwards to: what those answer is"
+    " theirs to describe.",
     parameters={
         "version": {
             "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
             "description": "The number of a version of the rules.",
-        }
+        },
+        "id": {
+            "schema": {"type": "string", "pattern": KEY_ID},
+            "description": "The id of an API key.",
+        },
+        "name": {
+            "schema": {"type": "string", "pattern": UPSTREAM},
+            "description": "The name of an upstream.",
+        },
     },
     operations={
         "PUT /v1/rules": Operation(
@@ -210,6 +273,94 @@ RATELIMITER = Capability(
             query=DenialsQuery,
             answers={200: Answer("A page.", ShownDenials)},
             problems={400: ("bad_cursor",)},
+        ),
+        "POST /v1/keys": Operation(
+            id="createKey",
+            summary="Make an API key for your tenant's upstreams. Its secret is told this once.",
+            scope=OPS,
+            body=NewKey,
+            query=NoQuery,
+            command=True,
+            answers={201: Answer("The key.", ToldKey, (ETAG, LOCATION))},
+            problems={409: ("conflict",)},
+        ),
+        "GET /v1/keys": Operation(
+            id="listKeys",
+            summary="Your tenant's keys that were not revoked.",
+            scope=READ,
+            query=TenantPageQuery,
+            answers={200: Answer("A page.", KeyPage)},
+            problems={400: ("bad_cursor",)},
+        ),
+        "GET /v1/keys/{id}": Operation(
+            id="getKey",
+            summary="One key.",
+            scope=READ,
+            query=NoQuery,
+            answers={200: Answer("The key.", ShownKey, (ETAG,))},
+            problems=MISSING,
+        ),
+        "POST /v1/keys/{id}/rotate": Operation(
+            id="rotateKey",
+            summary="Give a key another secret; the older ones stay good for a while.",
+            scope=OPS,
+            body=Rotation,
+            query=NoQuery,
+            command=True,
+            conditional=True,
+            answers={200: Answer("The key.", ToldKey, (ETAG,))},
+            problems={**MISSING, 409: ("conflict",)},
+        ),
+        "DELETE /v1/keys/{id}": Operation(
+            id="revokeKey",
+            summary="End a key: for the gateway within half a minute.",
+            scope=OPS,
+            query=NoQuery,
+            command=True,
+            conditional=True,
+            answers={204: Answer("It is revoked.")},
+            problems={**MISSING, 409: ("conflict",)},
+        ),
+        "PUT /v1/upstreams/{name}": Operation(
+            id="setUpstream",
+            summary="Have the gateway forward to a base URL; one that is there takes an If-Match.",
+            scope=OPS,
+            body=NewUpstream,
+            query=NoQuery,
+            command=True,
+            answers={200: Answer("The upstream.", ShownUpstream, (ETAG,))},
+            problems={
+                404: ("not_found",),
+                409: ("conflict",),
+                412: ("version_mismatch",),
+                428: ("if_match_required",),
+            },
+        ),
+        "GET /v1/upstreams": Operation(
+            id="listUpstreams",
+            summary="Your tenant's upstreams.",
+            scope=READ,
+            query=TenantPageQuery,
+            answers={200: Answer("A page.", UpstreamPage)},
+            problems={400: ("bad_cursor",)},
+        ),
+        "GET /v1/upstreams/{name}": Operation(
+            id="getUpstream",
+            summary="One upstream.",
+            scope=READ,
+            query=NoQuery,
+            answers={200: Answer("The upstream.", ShownUpstream, (ETAG,))},
+            problems=MISSING,
+        ),
+        "DELETE /v1/upstreams/{name}": Operation(
+            id="removeUpstream",
+            summary="Have the gateway forward nothing more to it; its name is free again.",
+            scope=OPS,
+            query=NoQuery,
+            command=True,
+            conditional=True,
+            answers={204: Answer("It is removed.")},
+            problems={**MISSING, 409: ("conflict",)},
         ),
     },
 )

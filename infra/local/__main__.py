@@ -58,7 +58,11 @@ def deploy_on(emulator: Emulator) -> None:
         deploy(
             emulator.endpoint,
             template,
-            {"PublicUrl": base_url(emulator.endpoint), **this_machine()},
+            {
+                "PublicUrl": base_url(emulator.endpoint),
+                "AllowPrivateUpstreams": "yes",
+                **this_machine(),
+            },
         )
 
 

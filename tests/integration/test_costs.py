@@ -12,11 +12,16 @@ import pytest
 from tests.integration.analytics.costs import sites
 from tests.integration.analytics.event_costs import events
 from tests.integration.costs import Priced, page
+from tests.integration.ratelimiter.asking import NEAR
 from tests.integration.ratelimiter.costs import ratelimiter
+from tests.integration.ratelimiter.gateway_costs import gateway
 from tests.integration.shortener.costs import shortener
 from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
+
+# The gateway forwards to a server on this host.
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 PAGE = ROOT / "docs" / "costs.md"
 
@@ -26,7 +31,7 @@ GUARDED = {"GuardRules": ""}
 CAPABILITIES: dict[str, Sequence[Callable[[Stack], list[Priced]]]] = {
     "shortener": [shortener],
     "analytics": [sites, events],
-    "ratelimiter": [ratelimiter],
+    "ratelimiter": [ratelimiter, gateway],
 }
 """What measures each capability, every one in a stack of its own."""
 
@@ -37,7 +42,10 @@ def measured() -> tuple[list[Priced], str]:
     bills: dict[str, list[Priced]] = {name: [] for name in CAPABILITIES}
     for name, measures in CAPABILITIES.items():
         for measure in measures:
-            with dynamodb_in_memory(), Stack([ROOT / "template.yaml"], GUARDED) as stack:
+            with (
+                dynamodb_in_memory(),
+                Stack([ROOT / "template.yaml"], {**GUARDED, **NEAR}) as stack,
+            ):
                 bills[name] += measure(stack)
     return [priced for each in bills.values() for priced in each], page(bills, stack)
 
@@ -117,6 +125,21 @@ def test_costs_are_as_published(
         ),
         ("the next of a minute later", "2 PutItem + 1 Query + 1 PublishBatch", 1, 6),
         ("denials of a day by last_at", "1 Query", 0.5, 0),
+        ("create a key", "1 PutItem", 0, 1),
+        ("own key", "1 Query", 1, 0),
+        ("rotate a key", "1 Query + 1 PutItem", 1, 1),
+        ("list of 20 keys", "1 Query", 1, 0),
+        # The key, the upstream and the rules, each once per container and half a minute.
+        ("request, cold container", "3 Query + 1 UpdateItem", 2.5, 1),
+        ("request", "1 UpdateItem", 0, 1),
+        ("request that no rule fits", "", 0, 0),
+        ("request, wrong secret", "", 0, 0),
+        ("request, malformed key", "", 0, 0),
+        ("request of tricks", "", 0, 0),
+        ("request, unknown key", "1 Query", 1, 0),
+        ("request, unknown key again", "", 0, 0),
+        ("request, known to be denied", "", 0, 0),
+        ("request, denied again", "1 GetItem", 1, 0),
     ],
 )
 def test_costs_are_the_fewest_calls_there_are(

@@ -88,7 +88,8 @@ def test_every_route_refuses_as_documented(narrow: Stack, key: str) -> None:
     answer = ask(narrow, key)
     assert answer.status == 429
     assert int(answer.headers["retry-after"]) == 2_592_000
-    Contract().check(key, answer)
+    if not key.startswith("ANY "):
+        Contract().check(key, answer)
 
 
 def test_three_hundred_at_once_then_five_a_second(stack: Stack) -> None:

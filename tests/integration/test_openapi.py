@@ -45,9 +45,11 @@ def capabilities() -> list[Capability]:
 
 
 def template_routes() -> dict[str, bool]:
-    """Each route key of the templates, and whether it needs a token."""
+    """Each route key of the templates, and whether it needs a token; what the gateway forwards is
+    for the upstreams to describe."""
     family = Template(ROOT / "template.yaml", {}).family()
-    return {route.key: route.needs_token for each in family for route in routes_of(each)}
+    routes = [route for each in family for route in routes_of(each)]
+    return {route.key: route.needs_token for route in routes if route.method != "ANY"}
 
 
 def generated() -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from functions.edge.limits.rules import Rule, Rulebook, encode
 from tests.integration.analytics.driving import drive as drive_analytics
+from tests.integration.ratelimiter.asking import NEAR
 from tests.integration.ratelimiter.driving import drive as drive_ratelimiter
 from tests.integration.shortener.driving import drive as drive_shortener
 from tests.support.access import Access, granted
@@ -16,6 +17,9 @@ from tests.support.deployment import routes_of
 from tests.support.handlers import ROOT
 from tests.support.pump import Stack
 from tests.support.template import Template
+
+# The gateway forwards to a server on this host.
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 TEMPLATES = list(Template(ROOT / "template.yaml", {}).family())
 SCOPES = "shortener:read shortener:write analytics:read analytics:write ratelimiter:read ops"
@@ -33,7 +37,8 @@ def seen() -> Mapping[str, set[Access]]:
         (drive_ratelimiter, "[]"),
         (drive_guard, encode(Rulebook((Rule("once", "/**", 1, 3600, identifiers=("user",)),)))),
     ):
-        with dynamodb_in_memory(), Stack([ROOT / "template.yaml"], {"GuardRules": rules}) as stack:
+        given = {"GuardRules": rules, **NEAR}
+        with dynamodb_in_memory(), Stack([ROOT / "template.yaml"], given) as stack:
             run(stack)
             for name in FUNCTIONS:
                 found[name] |= stack.meter.touched(name)

@@ -69,7 +69,13 @@ def deployed(scratch: Path) -> Iterator[Stack]:
     emulator.start()
     try:
         template = build(scratch / "build")
-        parameters = {"PublicUrl": url, "GuardRules": GUARD_RULES, **this_machine()}
+        parameters = {
+            "PublicUrl": url,
+            "GuardRules": GUARD_RULES,
+            # Upstreams of the gateway are servers of a test's own.
+            "AllowPrivateUpstreams": "yes",
+            **this_machine(),
+        }
         deploy(emulator.endpoint, template, parameters)
         yield Stack(port, emulator.endpoint, url)
     finally:

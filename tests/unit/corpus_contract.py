@@ -18,10 +18,10 @@ from functions.kernel.store import restore, snapshot
 
 
 class Corpus:
-    """The samples beside a capability's test."""
+    """The samples beside a capability's test, in the file of this name."""
 
-    def __init__(self, test: str) -> None:
-        stored = json.loads(Path(test).with_name("corpus.json").read_text())
+    def __init__(self, test: str, name: str = "corpus.json") -> None:
+        stored = json.loads(Path(test).with_name(name).read_text())
         self.events: list[list[Any]] = stored["events"]
         self.states: list[list[Any]] = stored["states"]
 

@@ -71,10 +71,11 @@ class Guard:
         return quota(decisions, now) if limiter is not self._here else {}
 
     def _caller(self, route: Route, request: Request) -> tuple[Mapping[str, str], Limiter]:
+        if route.service:
+            caller = request.identity.user if request.identity else request.network
+            return {"service": caller}, self._here
         if route.scope is None:
             return {"ip": request.network}, self._here
-        if route.service:
-            return {"service": request.caller.user}, self._here
         return {"user": request.caller.user, "tenant": request.caller.tenant}, self._shared
 
 

@@ -4,27 +4,21 @@ and told by whoever serves it."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.limits.adjuster import Adjuster
-from functions.edge.limits.algorithms import SLOT
 from functions.edge.limits.buckets import Once
-from functions.edge.limits.limiter import Decision, Limiter
-from functions.edge.limits.rules import Asked, Rulebook
 from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
-from functions.ratelimiter.answering import adjusted, answer, denied
+from functions.ratelimiter.answering import adjusted, answer
 from functions.ratelimiter.asking import adjustment_of, asked_of
+from functions.ratelimiter.checking import Checking
 from functions.ratelimiter.holding import HoldingRules
 from functions.ratelimiter.regions import WHOLE, buckets
-
-if TYPE_CHECKING:
-    from functions.ratelimiter.sampling import Denials
 
 WRITE = "ratelimiter:write"
 ONCE_S = 2 * 86_400
@@ -48,30 +42,15 @@ class Checks:
         store = DynamoStore(runtime.client("dynamodb"), config.events_table)
         shared = buckets(runtime, config.buckets_table)
         self._runtime = runtime
-        self._queue_url = config.denials_queue_url
-        self._denials: Denials | None = None
         self._rules = HoldingRules(store, runtime.now, config.region_share)
-        self._limiter = Limiter(shared, runtime.entropy)
+        self._checking = Checking(runtime, self._rules, shared, config.denials_queue_url)
         self._adjuster = Adjuster(shared, runtime.backoff())
 
     def check(self, request: Request) -> Answer:
         """POST /v1/check"""
         _without_query(request)
-        asked, tenant, now = asked_of(request), request.caller.tenant, self._runtime.now()
-        book = self._rules.of(tenant)
-        match book.standing(asked):
-            case "denied":
-                request.log.count("denied")
-                self._tell(request, asked, book, [])
-                raise denied()
-            case "allowed":
-                return answer([], now)
-        asked = asked._replace(slot=self._runtime.entropy(SLOT))
-        decisions = self._limiter.check(tenant, book.rules, asked, now)
-        request.log.count("denied", sum(not decision.allows for decision in decisions))
-        request.log.count("uncounted", sum(decision.verdict is None for decision in decisions))
-        if any(each.verdict is not None and not each.verdict.allowed for each in decisions):
-            self._tell(request, asked, book, decisions)
+        asked, now = asked_of(request), self._runtime.now()
+        decisions = self._checking.decide(request.caller.tenant, asked, now, request.log)
         return answer(decisions, now)
 
     def adjust(self, request: Request) -> Answer:
@@ -85,16 +64,6 @@ class Checks:
         # Who is always allowed has taken nothing.
         rules = () if book.standing(asked) == "allowed" else book.rules
         return adjusted(self._adjuster.adjust(tenant, rules, asked, once, now), now)
-
-    def _tell(
-        self, request: Request, asked: Asked, book: Rulebook, decisions: Sequence[Decision]
-    ) -> None:
-        # Who is allowed does not wait for this import.
-        from functions.ratelimiter.sampling import Denials, refusals
-
-        self._denials = self._denials or Denials(self._runtime, self._queue_url)
-        refused = refusals(asked, book.deny, decisions)
-        self._denials.tell(request.caller.tenant, asked, refused, request.log)
 
 
 def _without_query(request: Request) -> None:

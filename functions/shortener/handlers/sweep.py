@@ -3,19 +3,11 @@ what a replay retired."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from functions.edge.doorbells import Retries
-from functions.edge.log import LogLine
 from functions.edge.projection import Settings
-from functions.edge.runtime import Event, Handler, Runtime, entry
+from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
-from functions.kernel.replay import drop_retired
-from functions.kernel.sweep import sweep
+from functions.edge.sweeping import Swept, sweeper
 from functions.shortener.projecting import PublisherSettings, projection, publisher
-
-RESERVE_MS = 10_000
-"""Time kept back to finish a slice in: a thousand late streams are beyond any good day."""
 
 
 def build(runtime: Runtime) -> Handler:
@@ -23,26 +15,11 @@ def build(runtime: Runtime) -> Handler:
     config = settings(Settings, runtime.env)
     publishing = settings(PublisherSettings, runtime.env)
     wired, tells = projection(runtime, config), publisher(runtime, publishing)
-
-    def handler(event: Event, context: Any) -> None:
-        log = LogLine(runtime, "shortener", context.aws_request_id)
-        retries = Retries(runtime, config.retry_queue_url, log)
-        untold = Retries(runtime, publishing.publish_retry_queue_url, log)
-        readers = ((wired.projector, retries.ring), (tells, untold.ring))
-
-        def has_time() -> bool:
-            return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
-
-        with log.closing():
-            aside = {each.stream for each in wired.quarantine.all()}
-            swept = sweep(wired.store, wired.table, readers, has_time, aside)
-            log.count("swept_streams", swept.rung)
-            log.add(checked=swept.checked, complete=swept.complete)
-            retries.close()
-            untold.close()
-            log.count("dropped_rows", drop_retired(wired.table, runtime.now(), has_time))
-
-    return handler
+    readers = [
+        Swept(wired.projector, config.retry_queue_url),
+        Swept(tells, publishing.publish_retry_queue_url),
+    ]
+    return sweeper(runtime, "shortener", wired, readers)
 
 
 handler = entry(build)

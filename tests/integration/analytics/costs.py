@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from functions.analytics.projecting import KINDS, projection
-from functions.edge.projection import Settings
-from functions.edge.settings import settings
-from functions.kernel.replay import RETIRED_MS, Replay
+from functions.kernel.replay import RETIRED_MS
 from tests.integration.analytics.sites import ANY, FUNNEL, GOAL, ask, change, make
 from tests.integration.costs import Priced, line
+from tests.integration.keeping import replay
 from tests.support.pump import Stack
 
 FIRST = {"at": "1"}
@@ -54,19 +52,8 @@ def sites(stack: Stack) -> list[Priced]:
     stack.drain()
     bills += [
         priced("sweep of 21 sites, none late", lambda: stack.tick("AnalyticsSweep")),
-        priced("replay of 21 sites", lambda: replay(stack)),
+        priced("replay of 21 sites", lambda: replay(stack, "analytics", "sites")),
     ]
     stack.advance(RETIRED_MS / 1000)
     bills.append(priced("sweep that drops the retired rows", lambda: stack.tick("AnalyticsSweep")))
     return bills
-
-
-def replay(stack: Stack) -> None:
-    """Replays the list of sites to its end."""
-    runtime = stack.runtime("AnalyticsSweep")
-    wired = projection(runtime, settings(Settings, runtime.env))
-    run = Replay(wired.store, wired.table, KINDS, "sites")
-    run.begin(stack.clock.now())
-    while not run.slice().complete:
-        pass
-    run.flip(stack.clock.now())

@@ -9,43 +9,20 @@ from tests.integration.analytics.evaluating import drive_evaluation
 from tests.integration.analytics.sites import ANY, OWNER, ask, make
 from tests.integration.analytics.tending import drive_tending
 from tests.integration.analytics.tracking import CHROME, DAY, HOUR, SECOND, send
+from tests.integration.keeping import fail_and_heal
 from tests.support.pump import Stack
 
 
 def drive(stack: Stack) -> None:
     """Drives every function of analytics."""
     sites(stack)
-    fail_and_heal(stack)
+    fail_and_heal(
+        stack, "analytics", lambda: ask(stack, "DELETE", f"/{make(stack)}", 204, headers=ANY)
+    )
     drive_bulk(stack)
     drive_evaluation(stack)
     drive_tending(stack)
     tell_and_ask(stack)
-
-
-def fail_and_heal(stack: Stack) -> None:
-    """A projection that fails into the retry queue, and a sweep of a late row that does; one that
-    fails into quarantine."""
-    for function in ("AnalyticsProject", "AnalyticsSweep"):
-        ask(stack, "DELETE", f"/{make(stack)}", 204, headers=ANY)
-        stack.faults.fail(
-            "dynamodb", "PutItem", "InternalServerError", status=500, times=3, function=function
-        )
-        if function == "AnalyticsSweep":
-            stack.stream_records()
-            stack.tick(function)
-        stack.drain()
-    make(stack)
-    failing = stack.faults.fail(
-        "dynamodb",
-        "PutItem",
-        "InternalServerError",
-        status=500,
-        times=-1,
-        resource="AnalyticsViews",
-    )
-    stack.drain()
-    assert failing.fired
-    stack.faults.clear()
 
 
 def tell_and_ask(stack: Stack) -> None:

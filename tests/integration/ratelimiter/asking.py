@@ -8,6 +8,8 @@ from tests.support.http_api import Response
 from tests.support.pump import Stack
 
 OPS = {"custom:scopes": "ops ratelimiter:read ratelimiter:write"}
+NEAR = {"AllowPrivateUpstreams": "yes"}
+"""Parameters of a stack whose gateway may forward to the test's own host."""
 LOGIN: dict[str, Any] = {
     "name": "login",
     "endpoint": "/api/login",
@@ -72,3 +74,26 @@ def denials(stack: Stack, claims: Any = None, **query: Any) -> Response:
     """GET /v1/denials"""
     asked = {name: str(value) for name, value in query.items()}
     return stack.request("GET", "/v1/denials", user="olga", claims=claims, query=asked)
+
+
+def make_key(stack: Stack, *scopes: str, **more: Any) -> dict[str, Any]:
+    """POST /v1/keys: the key as it is answered, `key` being its text."""
+    body = {"name": "a key", "scopes": list(scopes), **more.pop("json", {})}
+    made = stack.request(
+        "POST", "/v1/keys", **{"user": "olga", "claims": OPS, "json": body, **more}
+    )
+    assert made.status == 201, made.text
+    found: dict[str, Any] = made.json()
+    return found
+
+
+def set_upstream(stack: Stack, name: str, url: str, **more: Any) -> Response:
+    """PUT /v1/upstreams/{name}"""
+    sent = {"user": "olga", "claims": OPS, "headers": {}, **more.pop("sent", {})}
+    return stack.request("PUT", f"/v1/upstreams/{name}", json={"url": url, **more}, **sent)
+
+
+def through(stack: Stack, key: str | None, path: str, method: str = "GET", **more: Any) -> Response:
+    """A request to the gateway, with a key's text or without."""
+    headers = {**({"x-api-key": key} if key else {}), **more.pop("headers", {})}
+    return stack.request(method, f"/gw/{path}", headers=headers, **more)
