@@ -45,11 +45,15 @@ def _session() -> Any:
     return botocore.session.get_session()
 
 
-@cache
 def client(service: str, deadline_ms: int = 0, region: str = "", hurried: bool = False) -> Any:
     """The container's client of a service; endpoint and region come from the environment, but for
     a region that is named. With a deadline it waits so long to connect, so long for an answer, and
     asks once."""
+    return _made(service, deadline_ms, region, hurried)
+
+
+@cache
+def _made(service: str, deadline_ms: int, region: str, hurried: bool) -> Any:
     # A client allocates its whole service model, all of it to stay: collecting meanwhile, and
     # looking through it again later, is work for nothing.
     calm = OWN.get(service, CONFIG)

@@ -16,6 +16,10 @@ def test_a_hurried_client_gives_up_in_time(service: str, most: float) -> None:
     assert attempts * (config.connect_timeout + config.read_timeout) <= most
 
 
+def test_a_client_is_made_once_however_it_is_asked_for() -> None:
+    assert client("dynamodb") is client("dynamodb", 0) is client("dynamodb", 0, "", False)
+
+
 def test_a_client_with_a_deadline_asks_once() -> None:
     config = client("dynamodb", 100).meta.config
     assert (config.connect_timeout, config.read_timeout) == (0.1, 0.1)

@@ -67,11 +67,12 @@ def test_a_table_by_its_arn_is_asked_where_it_is(table: str, asked: tuple[Any, .
     assert (found._table, made) == (table.rpartition("/")[2], [asked])
 
 
-def test_a_rules_own_deadline_counts_where_it_is_longer() -> None:
+@pytest.mark.parametrize("deadline", [0, 900])
+def test_a_longer_deadline_counts_and_so_does_none(deadline: int) -> None:
     made: list[Any] = []
     runtime = World().runtime._replace(client=lambda *args: made.append(args[1]))
-    buckets(runtime, "arn:aws:dynamodb:eu-west-1:123456789012:table/there")._client(900)
-    assert made == [900]
+    buckets(runtime, "arn:aws:dynamodb:eu-west-1:123456789012:table/there")._client(deadline)
+    assert made == [deadline]
 
 
 def test_a_client_of_a_region_is_of_that_region() -> None:
