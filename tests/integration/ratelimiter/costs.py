@@ -35,10 +35,10 @@ def ratelimiter(stack: Stack) -> list[Priced]:
     tenant = {**user, "name": "tenant", "identifiers": ["tenant"], "limit": 1000}
     two = [{**LOGIN, "name": n, "endpoint": "/two", "window": n} for n in ("1s", "1m")]
     flight = {**LOGIN, "name": "flight", "endpoint": "/flight", "algorithm": "concurrency"}
-    hold(stack, *SAMPLE, user, tenant, *two, flight)
+    hold(stack, *SAMPLE, user, tenant, *two)
     log = {**LOGIN, "name": "log", "endpoint": "/log", "algorithm": "sliding_log", "limit": 100}
     bills = [
-        priced("publish rules", lambda: publish(stack, *SAMPLE, user, tenant, *two, log)),
+        priced("publish rules", lambda: publish(stack, *SAMPLE, user, tenant, *two, log, flight)),
         priced("activate rules", lambda: activate(stack, 2)),
         priced("rules that hold", lambda: stack.request("GET", "/v1/rules", user="olga")),
         priced("check, cold container", lambda: check(stack, "/api/login", ip=IP)),
