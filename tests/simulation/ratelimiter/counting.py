@@ -182,8 +182,7 @@ BRANCHES = {
     "sliding_window": ("new", "next window", "same window", "behind"),
     "sliding_log": ("new", "goes on", "older dropped"),
 }
-"""The cases of each algorithm. In each of them something is taken and something denied, but where
-nothing counts, since no rule costs more than there ever is."""
+"""The cases of each algorithm."""
 
 
 def bound(terms: list[Terms], passed: int, skew: int, late: int) -> float:

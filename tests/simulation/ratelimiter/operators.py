@@ -21,7 +21,7 @@ CROWD = {
     "name": "crowd",
     "endpoint": "/crowd",
     "limit": 80,
-    "window": 60,
+    "window": 5,
     "algorithm": "sliding_log",
 }
 """So many get through that who comes with them loses again and again."""

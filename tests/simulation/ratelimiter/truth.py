@@ -325,7 +325,7 @@ class Truth:
                 raise Violation("what is never there is refused for good", served.answer.text)
             self._world.coverage.hit("checks", "impossible")
             return
-        wait = int(headers["retry-after"])
+        wait = int(headers.get("retry-after", 0))
         denials = [
             (rule, self._denials(check, rule, owner, invocation))
             for rule, owner in filter(None, refusing)
