@@ -50,7 +50,7 @@ class Limiter:
     def __init__(
         self, buckets: Buckets | Memory, entropy: Callable[[int], bytes] = os.urandom
     ) -> None:
-        self._leases = Leases(buckets)
+        self._buckets = Leases(buckets)
         self._shards = Shards(buckets, entropy)
         self._breaker = Breaker()
 
@@ -111,7 +111,7 @@ class Limiter:
         if self._breaker.open(now):
             return None
         try:
-            found: Sequence[Verdict] = self._leases.take(groups, now * MILLI)
+            found: Sequence[Verdict] = self._buckets.take(groups, now * MILLI)
         except Busy:
             # Whoever made it busy was counted, so this is no reason to let anybody through.
             crowded = Verdict(False, 0, CROWDED, CROWDED)

@@ -18,9 +18,10 @@ NAME = "buckets"
 
 
 class Table:
-    """The table; `calls` counts what was asked of it. `rival` is called before each write that no
-    rival makes; the next `conflicts` updates meet a transaction, the next `losses` are carried out
-    and not answered; `failure` is what every call meets. A call is sent once."""
+    """The table; `calls` counts what was asked of it, `writes` the updates of that. `rival` is
+    called before each write that no rival makes; the next `conflicts` updates meet a transaction,
+    the next `losses` are carried out and not answered; `failure` is what every call meets. A call
+    is sent once."""
 
     def __init__(self, backend: Callable[[], DynamoDB] = DynamoDB) -> None:
         self._make = backend
@@ -29,7 +30,7 @@ class Table:
 
     def clear(self) -> None:
         """As new; a client takes longer to make than all that a test does with it."""
-        self._backend, self.calls = self._make(), 0
+        self._backend, self.calls, self.writes = self._make(), 0, 0
         self.rival: Callable[[], object] | None = None
         self.conflicts = self.losses = 0
         self.failure: Exception | None = None
@@ -46,6 +47,13 @@ class Table:
         item: dict[str, Any] = answer["Item"]
         return item
 
+    def items(self) -> list[dict[str, Any]]:
+        """All that is kept."""
+        answer = self._client.scan(TableName=NAME)
+        self.calls -= 1
+        items: list[dict[str, Any]] = answer["Items"]
+        return items
+
     def forget(self, key: str) -> None:
         """Lets an item go, as its time to live does."""
         self._client.delete_item(TableName=NAME, Key={"pk": {"S": key}})
@@ -54,6 +62,7 @@ class Table:
     def _send(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         pause()
         self.calls += 1
+        self.writes += operation == "UpdateItem"
         if self.failure is not None:
             raise self.failure
         if operation == "UpdateItem" and self.conflicts:
