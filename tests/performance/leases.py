@@ -74,7 +74,7 @@ def warm(checks: int = 20_000) -> tuple[float, float]:
     """Microseconds of processor time, p50 and p99, of a check that a lease serves: rules, bucket,
     decision, and no call."""
     table, rule = Table(), PLAIN._replace(limit=1_000_000, burst=1_000_000, lease=1000)
-    limiter, costs = Limiter(table.container()), []
+    limiter, costs = Limiter(table.container()), list[float]()
     while len(costs) < checks:
         before, start = table.calls, time.process_time_ns()
         limiter.check("default", [rule], ADA, START)
