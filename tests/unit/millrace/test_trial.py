@@ -120,6 +120,15 @@ def test_what_is_in_flight_is_not_on_trial(attempt: Try) -> None:
     assert ([each["rule"] for each in outcome["rules"]], outcome["denied"]) == (["all"], 1)
 
 
+def test_a_limit_of_shards_is_tried_the_same_way_twice(attempt: Try) -> None:
+    sharded = {**RULE, "limit": 20, "algorithm": "token_bucket", "shards": 4}
+    traffic = recorded(*(n / 10 for n in range(60)))
+    first, again = (told(attempt(as_json(sharded), traffic, "--json")) for _ in range(2))
+    assert first == again
+    # Twenty at once and two a second: whoever meets an empty shard tries another.
+    assert 20 <= first["allowed"] <= 20 + 2 * 6
+
+
 def test_lists_decide_before_rules_do(attempt: Try) -> None:
     lists = {"allow": [{"user": "ada"}], "deny": [{"ip": "203.0.113.0/24"}]}
     traffic = recorded(0, 1, 2) + recorded(3, user="bob", ip="203.0.113.9")
