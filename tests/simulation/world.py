@@ -268,6 +268,7 @@ _TOGETHER = {("RatelimiterCheck", "UpdateItem")}
 _SENDS = {
     "ShortenerCreate": ("SendMessage",),
     "ShortenerRedirect": ("SendMessage",),
+    "RatelimiterCheck": ("SendMessage",),
     "AnalyticsTrack": ("SendMessage",),
     "AnalyticsSubmit": ("SendMessage",),
     "AnalyticsRoll": ("SendMessage",),

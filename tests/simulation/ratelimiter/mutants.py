@@ -292,7 +292,7 @@ MUTANTS = (
     ),
     Mutant(
         "update sent again",
-        "ratelimiter/handlers/check.py",
+        "ratelimiter/regions.py",
         'partial(runtime.client, "dynamodb")',
         'lambda deadline: runtime.client("dynamodb")',
         "whose answer is lost is counted twice",

@@ -277,19 +277,27 @@ def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def draft(chance: Any) -> Draft:
-    """A first version: several limits of one, limits of several identities, a shadow."""
+    """A first version: several limits of one, limits of several identities, a shadow. In some all
+    is soon forgotten but who tried to log in."""
+    windows = chance.choice((WINDOWS, WINDOWS[:2]))
+    login = {**_rule(chance, "login", "/login", "ip"), "fail": "closed"}
+    if windows != WINDOWS:
+        login |= {"window": 60, "limit": 1, "algorithm": "token_bucket", "burst": 9}
     rules = [
         _rule(chance, "search", "/search"),
         _rule(chance, "search-too", "/search"),
         {**_rule(chance, "watched", "/search"), "shadow": True},
-        {**_rule(chance, "login", "/login", "ip"), "fail": "closed"},
         _rule(chance, "mine", "/pair", "user"),
         {**_rule(chance, "ours", "/pair", "tenant"), "fail": chance.choice(("open", "closed"))},
         CROWD,
     ]
+    for rule in rules:
+        if rule is not CROWD and rule["window"] not in windows:
+            rule["window"] = chance.choice(windows)
+    rules.append(login)
     # Two that count alike differ in their windows at least.
     while rules[1]["window"] == rules[0]["window"]:
-        rules[1]["window"] = chance.choice(WINDOWS)
+        rules[1]["window"] = chance.choice(windows)
     if chance.random() < 0.15:
         rules.append(_rule(chance, "everything", "/**", "tenant"))
     return {"rules": rules, "allow": [{"user": "vip"}], "deny": []}
@@ -315,7 +323,8 @@ def edit(draft: Draft, chance: Any) -> None:
         case "fail":
             rule["fail"] = chance.choice(("open", "closed"))
         case "left out" if len(rules) > 3:
-            rules.remove(rule)
+            longest = max(rules, key=lambda each: int(each["window"]))
+            rules.remove(chance.choice((rule, longest)))
 
 
 def _rule(chance: Any, name: str, endpoint: str, *identifiers: str) -> dict[str, Any]:

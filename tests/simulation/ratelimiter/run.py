@@ -61,7 +61,7 @@ class Limiting(Course):
             self._start(operator.name, operator.run)
         self._wave("")
         # Until buckets are gone, or only some.
-        self._finish("time goes by", lambda: world.sleep(self._chance.choice((0, 90, 700))))
+        self._finish("time goes by", lambda: world.sleep(self._chance.choice((0, 90, 90, 700))))
         self._wave("then.")
         world.chaos.calm = True
         self._finish("quiet", lambda: None)

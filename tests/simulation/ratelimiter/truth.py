@@ -237,10 +237,10 @@ class Truth:
     def _unaskable(self, served: Served) -> bool:
         """Whether the store failed this check, or did so often just before that it was spared."""
         container, invocation = served.container, served.invocation
-        if UNASKABLE.intersection(invocation.causes):
+        failed = max(container.failed_at.get(name, -1) for name in (*WRITES, *READS))
+        if failed >= invocation.begun and UNASKABLE.intersection(invocation.causes):
             return True
-        failed = [container.failed_at.get(name, -1) for name in (*WRITES, *READS)]
-        spared = max(failed) >= invocation.begun - SPARED_MS
+        spared = failed >= invocation.begun - SPARED_MS
         if not spared or self._failures[container.name] < FAILURES:
             return False
         self._world.coverage.hit("fail", "spared")
