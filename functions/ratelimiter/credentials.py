@@ -2,8 +2,8 @@
 
 A secret is derived from the deployment's own, the key's stream and the secret's number, so that
 who makes a key may repeat the request: all that is kept is a digest. It has 200 bits, so that the
-digest needs neither salt nor stretching (NIST SP 800-63B-4, 3.1.2, of look-up secrets with at least
-112 bits). All parts are of a-z, 2-7 and 0-9, so a double click marks the whole.
+digest needs neither salt nor stretching (NIST SP 800-63B, 5.1.2.2, draws the line for look-up
+secrets at 112). All parts are of a-z, 2-7 and 0-9, so a double click marks the whole.
 """
 
 from __future__ import annotations
