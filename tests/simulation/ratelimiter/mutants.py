@@ -242,13 +242,6 @@ MUTANTS = (
         "what was taken is forgotten while it counts",
     ),
     Mutant(
-        "bucket gone by the rules that were asked for",
-        "edge/limits/limiter.py",
-        "gone_at = forgotten(rules, now)",
-        "gone_at = forgotten([rule for rule, _ in fit], now)",
-        "what was taken by other rules of the same identity is forgotten while it counts",
-    ),
-    Mutant(
         "tenants share their buckets",
         "edge/limits/rules.py",
         "parts = [scope, kind, ",

@@ -55,3 +55,17 @@ def test_a_key_that_is_asked_too_often_closes_no_other_one() -> None:
 def uncounted(limiter: Limiter, now: int) -> bool:
     [decision] = limiter.check("default", [RULE], ASKED, now)
     return decision.verdict is None
+
+
+def test_who_takes_of_a_short_limit_lets_no_long_one_of_the_same_item_be_forgotten() -> None:
+    table = Table()
+    uploads = Rule("upload", "/upload", 10, 86_400, algorithm="fixed_window")
+    rules = [uploads, Rule("search", "/search", 10, 1)]
+    for endpoint in ("/upload", "/search"):
+        # One write each: what is known of the item is when it may go, though it was never seen.
+        before = table.calls
+        asked = ASKED._replace(endpoint=endpoint)
+        assert Limiter(table.container()).check("default", rules, asked, NOW)[0].allows
+        assert table.calls == before + 1
+    [item] = table.items()
+    assert int(item["gone_at"]["N"]) >= NOW // 1000 + uploads.remembers
