@@ -282,7 +282,7 @@ def draft(chance: Any) -> Draft:
     windows = chance.choice((WINDOWS, WINDOWS[:2]))
     login = {**_rule(chance, "login", "/login", "ip"), "fail": "closed"}
     if windows != WINDOWS:
-        login |= {"window": 60, "limit": 1, "algorithm": "token_bucket", "burst": 9}
+        login |= {"window": 60, "limit": 1, "algorithm": "token_bucket", "burst": 9, "cost": 1}
     rules = [
         _rule(chance, "search", "/search"),
         _rule(chance, "search-too", "/search"),
