@@ -266,6 +266,7 @@ def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
     plain = {
         "algorithm": "token_bucket",
         "cost": 1,
+        "shards": 1,
         "identifiers": ["user", "ip"],
         **{name: value for name, value in rule.items() if value not in (None, [], False, 0)},
         "closed": closed,
