@@ -93,8 +93,8 @@ MUTANTS = (
     Mutant(
         "interval that goes by the burst",
         "edge/limits/algorithms.py",
-        "self._interval = -(-limit.window // limit.amount)",
-        "self._interval = -(-limit.window // limit.burst)",
+        "return -(-self.window // self.amount)",
+        "return -(-self.window // self.burst)",
         "a bucket fills as fast as it is deep",
     ),
     Mutant(
@@ -306,7 +306,7 @@ MUTANTS = (
     ),
     Mutant(
         "list of the denied passed over",
-        "ratelimiter/handlers/check.py",
+        "ratelimiter/checking.py",
         '            case "denied":\n',
         '            case "refused":\n',
         "who is banned comes under the rules, like anybody",
