@@ -45,7 +45,7 @@ LIVED = {
     "GET /{code} 302",
 }
 """What must have come about among other things, or the fuzzing was at the door only."""
-OPERATED = "/v1/rules"
+OPERATED = ("/v1/rules", "/v1/keys", "/v1/upstreams")
 """Paths on which an operator harms nobody else's fuzzing."""
 ROUNDS = 10
 """Of lives, until what must come about has: which link a life gets hold of is chance."""
@@ -124,6 +124,19 @@ CONFIG = schemathesis.Config.from_dict(
             accepted("publishRules", "409", "422"),
             accepted("activateRules", "409", "422"),
             accepted("check", "422", "429"),
+            # A cost or a slot; a key that another adjustment has used.
+            accepted("adjust", "409", "422"),
+            # A day that there is, a cursor, a base that leads out of our network.
+            accepted("listDenials", "400", "422"),
+            accepted("createKey", "409", "422"),
+            accepted("listKeys", "400"),
+            accepted("getKey", "410"),
+            accepted("rotateKey", "409", "410", "412", "422"),
+            accepted("revokeKey", "409", "410", "412", "422"),
+            accepted("setUpstream", "409", "412", "422", "428"),
+            accepted("listUpstreams", "400"),
+            accepted("getUpstream", "410"),
+            accepted("removeUpstream", "409", "410", "412", "422"),
             # Each item has an outcome of its own, and a form that is none has no password.
             accepted("createLinks", "422", negative_data_rejection=False),
             accepted("unlockLink", "410", "413", negative_data_rejection=False),
