@@ -262,16 +262,23 @@ def same(kept: Any, told: Mapping[str, Any]) -> bool:
 
 
 def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set here of a rule, whichever way it is told; others may have more to set."""
+    told = {"algorithm": "token_bucket", "cost": 1, "identifiers": ["user", "ip"], **rule}
     closed = rule.get("closed", rule.get("fail") == "closed")
-    plain = {
-        "algorithm": "token_bucket",
-        "cost": 1,
-        "shards": 1,
-        "identifiers": ["user", "ip"],
-        **{name: value for name, value in rule.items() if value not in (None, [], False, 0)},
-        "closed": closed,
-    }
-    return {name: value for name, value in plain.items() if name not in ("fail", "deadline_ms")}
+    return {"closed": closed, **{name: told.get(name) or None for name in TOLD}}
+
+
+TOLD = (
+    "name",
+    "endpoint",
+    "limit",
+    "window",
+    "identifiers",
+    "algorithm",
+    "burst",
+    "cost",
+    "shadow",
+)
 
 
 # ---- Rules ------------------------------------------------------------------------------------
