@@ -35,11 +35,6 @@ class Terms(NamedTuple):
         """How long a token takes, rounded up."""
         return -(-self.window // self.amount)
 
-    @property
-    def memory(self) -> int:
-        """After how long nothing counts any more, at the latest."""
-        return self.burst * self.interval if self.bucket else 2 * self.window
-
 
 class Meter(Protocol):
     """What was taken so far, as far as it counts. Never changed: `take` gives the next one."""

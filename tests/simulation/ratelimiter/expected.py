@@ -33,7 +33,7 @@ REACHED = {
     "denials": ("known", "looked up", "refused", "by some of several"),
     "fail": ("open", "closed", "closed, and taken", "shadow", "spared"),
     "lists": ("denied", "allowed"),
-    "rules": ("edited, and goes on", "left out, and begins anew", "kept for want of others"),
+    "rules": ("edited, and goes on", "kept for want of others"),
     "buckets": ("expired",),
     "kernel ratelimiter": ("snapshot", "no snapshot"),
 }

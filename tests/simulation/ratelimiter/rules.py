@@ -230,11 +230,6 @@ class Rules:
             detail = f"{container.name} goes by version {version} of {tenant}, told at {told}"
             raise Violation("rules hold on for half a minute at most", detail)
 
-    def held(self, tenant: str, since: int) -> list[Book]:
-        """All that held since a true time, and may have been gone by."""
-        seen = self.log.seen(stream_id(tenant), since - FRESH_MS - self._world.weather.staleness)
-        return [parsed(state.get("holding", "[]")) for _, state in seen]
-
     def text(self, tenant: str, number: int) -> str | None:
         """The rules of a published version; None if there is none of that number."""
         for commit in self.log.of(stream_id(tenant)):

@@ -167,26 +167,13 @@ class Truth:
             self._world.coverage.hit("checks", "of several limits of one")
 
     def _forgotten(self, old: Item) -> None:
-        """A bucket is gone: nothing of it may count by rules that held all the time since."""
-        owner = self._owners[old["pk"]["S"]]
+        """A bucket is gone: nothing of it may count, by whatever rules it was taken."""
+        owner, now = self._owners[old["pk"]["S"]], self._world.now
         for place in [place for place in self._meters if place[0] == owner]:
-            stood = self._meters[place][-1]
-            terms, now = self._terms[place], self._world.now * MILLI
-            counts = stood.meter.counts(terms, now - self._world.weather.skew * MILLI)
-            if counts and self._remembered(place, stood.since):
+            stood, terms = self._meters[place][-1], self._terms[place]
+            if stood.meter.counts(terms, (now - self._world.weather.skew) * MILLI):
                 raise Violation("what goes counts no more", f"{place}: {stood}, {old}")
-            if counts:
-                self._world.coverage.hit("rules", "left out, and begins anew")
-            self._meters[place].append(Stood(self._world.now, new(terms.algorithm)))
-
-    def _remembered(self, place: Counted, since: int) -> bool:
-        """Whether by every version that somebody may have gone by a limit still counts."""
-        owner, counts_as = place
-        passed = (self._world.now - self._world.weather.skew - since) * MILLI
-        return all(
-            any(rule.counts_as == counts_as and passed < rule.terms.memory for rule in book.rules)
-            for book in self._rules.held(owner.tenant, since)
-        )
+            self._meters[place].append(Stood(now, new(terms.algorithm)))
 
     def expire(self) -> None:
         """What DynamoDB does in time: deletes items that are due to go."""
