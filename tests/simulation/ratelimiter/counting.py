@@ -184,8 +184,8 @@ def bound(terms: list[Terms], passed: int, skew: int, late: int) -> float:
     """The most that may be admitted within a stretch of `passed` ns in which a rule had these terms
     one after the other, with clocks that differ by `skew` at most.
 
-    Where windows are counted by their numbers, who is `late` from reading the clock to writing
-    counts in a later window.
+    Who is `late` from reading the clock to writing counts in a later window, or comes to a log that
+    has forgotten by then what he would have counted; a bucket's debt knows no such difference.
     """
     name, window = terms[0].algorithm, terms[0].window
     amount, passed = max(each.amount for each in terms), passed + 2 * skew
@@ -193,5 +193,5 @@ def bound(terms: list[Terms], passed: int, skew: int, late: int) -> float:
         depth = max(each.burst * each.interval for each in terms)
         return (depth + passed) / min(each.interval for each in terms)
     if name == "sliding_log":
-        return amount * (passed // window + 1)
+        return amount * ((passed + late) // window + 1)
     return amount * ((passed + late) // window + 2)
