@@ -198,7 +198,7 @@ class Stub:
             "headers": heard.headers,
             "pathParameters": {"file": heard.path.removeprefix("/static/")},
             "queryStringParameters": {name: each[0] for name, each in heard.query.items()},
-            "requestContext": {"requestId": "request"},
+            "requestContext": {"requestId": "request", "http": {}},
         }
         answer = page.build(runtime)(event, None)
         return answer["statusCode"], answer["headers"], answer.get("body", "").encode()
