@@ -31,21 +31,11 @@ def consumer(runtime: Runtime, capability: str, types: Mapping[str, Consumed]) -
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, capability, context.aws_request_id)
-        log.add(records=len(event["Records"]))
-
-        def take(message: Message) -> None:
-            try:
-                _handle(Envelope.of(message.body), types)
-            except Exception as error:
-                log.add(error=type(error).__name__)
-                raise
-
         with log.closing():
-            answer = consume(event, context, take)
-            failed = len(answer["batchItemFailures"])
-            log.failed = bool(failed)
-            log.count("failed_domain_events", failed)
-        return answer
+            return consume(event, context, log, "failed_domain_events", take)
+
+    def take(message: Message) -> None:
+        _handle(Envelope.of(message.body), types)
 
     return handler
 

@@ -89,19 +89,16 @@ class Doorbells:
             try:
                 reader.ring(stream)
             except Exception as error:
-                log.add(error=type(error.__cause__ or error).__name__)
                 if message.delivery < SET_ASIDE_AT:
                     raise
                 view = error.view if isinstance(error, ProjectionFailed) else "*"
                 kind = type(error.__cause__ or error).__name__
+                log.add(error=kind)
                 self.quarantine.add(stream, view, kind, self.runtime.now())
                 log.count("quarantined")
 
         with log.closing():
-            answer = consume(event, context, ring)
-            log.failed = bool(answer["batchItemFailures"])
-            log.count("failed_retries", len(answer["batchItemFailures"]))
-        return answer
+            return consume(event, context, log, "failed_retries", ring)
 
 
 def _ring_all(records: Iterable[Event], reader: Reader, retries: Retries, log: LogLine) -> None:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 
+from functions.edge.log import LogLine
 from functions.edge.runtime import Event
 
 BATCH = 10
@@ -30,15 +31,27 @@ class Message(NamedTuple):
     id: str
 
 
-def consume(event: Event, context: Any, handle: Callable[[Message], None]) -> Any:
-    """Hands each message to `handle`; those that raise are reported, and come again."""
+def consume(
+    event: Event, context: Any, log: LogLine, failures: str, handle: Callable[[Message], object]
+) -> Any:
+    """Hands each message to `handle`; those that raise are reported, and come again. The log line
+    names the error of the last of them, and counts them as the metric `failures`."""
 
     def take(record: dict[str, Any]) -> None:
-        delivery = int(record["attributes"]["ApproximateReceiveCount"])
-        handle(Message(json.loads(record["body"]), delivery, record["messageId"]))
+        try:
+            delivery = int(record["attributes"]["ApproximateReceiveCount"])
+            handle(Message(json.loads(record["body"]), delivery, record["messageId"]))
+        except Exception as error:
+            log.add(error=type(error.__cause__ or error).__name__)
+            raise
 
+    log.add(records=len(event["Records"]))
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event, take, processor, context)
+    answer = process_partial_response(event, take, processor, context)
+    failed = len(answer["batchItemFailures"])
+    log.failed = log.failed or bool(failed)
+    log.count(failures, failed)
+    return answer
 
 
 def send(client: Any, url: str, bodies: Sequence[Any]) -> None:

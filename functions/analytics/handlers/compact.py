@@ -49,10 +49,9 @@ def build(runtime: Runtime) -> Handler:
         log = LogLine(runtime, "analytics", context.aws_request_id)
         with log.closing():
             if "Records" in event:
-                answer = consume(event, context, lambda message: do(message, log))
-                log.failed = bool(answer["batchItemFailures"])
-                log.count("failed_compactions", len(answer["batchItemFailures"]))
-                return answer
+                return consume(
+                    event, context, log, "failed_compactions", lambda each: do(each, log)
+                )
             send(sqs, config.compaction_queue_url, due(event))
         return None
 
@@ -64,14 +63,10 @@ def build(runtime: Runtime) -> Handler:
 
     def do(message: Message, log: LogLine) -> None:
         body = message.body
-        try:
-            if "hour" in body:
-                log.count("compacted_hours", compaction.compact(body["site"], body["hour"]))
-            elif (last := retention.expire(body["folder"], body["after"])) is not None:
-                send(sqs, config.compaction_queue_url, [{**body, "after": last}])
-        except Exception as error:
-            log.add(error=type(error).__name__)
-            raise
+        if "hour" in body:
+            log.count("compacted_hours", compaction.compact(body["site"], body["hour"]))
+        elif (last := retention.expire(body["folder"], body["after"])) is not None:
+            send(sqs, config.compaction_queue_url, [{**body, "after": last}])
 
     return handler
 

@@ -182,16 +182,15 @@ def build(runtime: Runtime) -> Handler:
 
     def handler(event: LambdaEvent, context: Any) -> Any:
         log = LogLine(runtime, "analytics", context.aws_request_id)
-        log.add(records=len(event["Records"]))
 
         def has_time() -> bool:
             return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
 
+        def take(message: Message) -> None:
+            exporter.take(message, log, has_time)
+
         with log.closing():
-            answer = consume(event, context, lambda message: exporter.take(message, log, has_time))
-            log.failed = bool(answer["batchItemFailures"])
-            log.count("failed_runs", len(answer["batchItemFailures"]))
-        return answer
+            return consume(event, context, log, "failed_runs", take)
 
     return handler
 

@@ -14,7 +14,7 @@ from functions.analytics.folding import Folder, keys_of
 from functions.analytics.hours import Hours
 from functions.analytics.ledger import ExactLedger
 from functions.edge.log import LogLine
-from functions.edge.queue import consume, send
+from functions.edge.queue import Message, consume, send
 from functions.edge.runtime import Event, Handler, Runtime, entry
 from functions.edge.settings import settings
 from functions.kernel.dynamo import DynamoStore
@@ -45,10 +45,7 @@ def build(runtime: Runtime) -> Handler:
         log.add(records=len(records))
         with log.closing():
             if records and records[0].get("eventSource") == "aws:sqs":
-                answer = consume(event, context, lambda message: again(message.body["bucket"]))
-                log.failed = bool(answer["batchItemFailures"])
-                log.count("failed_folds", len(answer["batchItemFailures"]))
-                return answer
+                return consume(event, context, log, "failed_folds", again)
             rung((record["dynamodb"]["Keys"]["pk"]["S"] for record in records), log)
         return None
 
@@ -66,8 +63,8 @@ def build(runtime: Runtime) -> Handler:
         if failed:
             send(sqs, config.retry_queue_url, [{"bucket": key} for key in failed])
 
-    def again(key: str) -> None:
-        for work in folder.plan([key]):
+    def again(message: Message) -> None:
+        for work in folder.plan([message.body["bucket"]]):
             folder.fold(work)
 
     return handler

@@ -55,15 +55,17 @@ def build(runtime: Runtime) -> Handler:
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "analytics", context.aws_request_id)
-        log.add(records=len(event["Records"]))
         gathered: dict[str, Gathered] = {}
+
+        def take(message: Message) -> None:
+            gather(message, gathered, log)
+
         with log.closing():
-            answer = consume(event, context, lambda message: gather(message, gathered, log))
+            answer = consume(event, context, log, "failed_batches", take)
             for each in gathered.values():
                 failed = keep(each, log)
+                log.count("failed_batches", len(failed))
                 answer["batchItemFailures"] += [{"itemIdentifier": name} for name in failed]
-            log.failed = bool(answer["batchItemFailures"])
-            log.count("failed_batches", len(answer["batchItemFailures"]))
         return answer
 
     def gather(message: Message, gathered: dict[str, Gathered], log: LogLine) -> None:
@@ -84,6 +86,7 @@ def build(runtime: Runtime) -> Handler:
         except Exception as error:
             # Whatever it is, the other sites must go on.
             log.add(error=type(error).__name__)
+            log.failed = True
             return gathered.messages
         log.count("gathered_events", len(gathered.facts))
         return []

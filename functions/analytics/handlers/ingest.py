@@ -63,17 +63,12 @@ def build(runtime: Runtime) -> Handler:
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "analytics", context.aws_request_id)
-        log.add(records=len(event["Records"]))
 
         def take(message: Message) -> None:
             ingest.take(message.body, log, context)
 
         with log.closing():
-            answer = consume(event, context, take)
-            failed = len(answer["batchItemFailures"])
-            log.failed = bool(failed)
-            log.count("failed_batches", failed)
-        return answer
+            return consume(event, context, log, "failed_batches", take)
 
     return handler
 

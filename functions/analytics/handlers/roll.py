@@ -41,7 +41,6 @@ def build(runtime: Runtime) -> Handler:
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "analytics", context.aws_request_id)
-        log.add(records=len(event["Records"]))
 
         def grow(site: str, command: GrowLanes) -> None:
             surroundings = Context(
@@ -54,17 +53,10 @@ def build(runtime: Runtime) -> Handler:
             commands.execute(stream_id(site), command, surroundings)
 
         def roll(message: Message) -> None:
-            try:
-                log.count("rows", roller.roll(Dirty(**message.body), grow))
-            except Exception as error:
-                log.add(error=type(error).__name__)
-                raise
+            log.count("rows", roller.roll(Dirty(**message.body), grow))
 
         with log.closing():
-            answer = consume(event, context, roll)
-            log.failed = bool(answer["batchItemFailures"])
-            log.count("failed_hours", len(answer["batchItemFailures"]))
-        return answer
+            return consume(event, context, log, "failed_hours", roll)
 
     return handler
 

@@ -91,9 +91,7 @@ def build(runtime: Runtime) -> Handler:
                 # With no ban in force too: a link may have been missed when the last one ended.
                 tell([{"ban": None}])
                 return None
-            answer = consume(event, context, take)
-            log.failed = log.failed or bool(answer["batchItemFailures"])
-            return answer
+            return consume(event, context, log, "failed_enforcements", take)
 
     return handler
 

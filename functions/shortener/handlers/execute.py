@@ -59,12 +59,8 @@ def build(runtime: Runtime) -> Handler:
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "shortener", context.aws_request_id)
-        log.add(records=len(event["Records"]))
         with log.closing():
-            answer = consume(event, context, carry_out)
-            failed = len(answer["batchItemFailures"])
-            log.failed = bool(failed)
-            log.count("failed_commands", failed)
+            answer = consume(event, context, log, "failed_commands", carry_out)
             while reports:
                 log.count(reports.pop())
         return answer

@@ -101,17 +101,12 @@ def build(runtime: Runtime) -> Handler:
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "shortener", context.aws_request_id)
-        log.add(records=len(event["Records"]))
 
         def take(message: Message) -> None:
             purger.pass_time(message.body["stream"], log, context)
 
         with log.closing():
-            answer = consume(event, context, take)
-            failed = len(answer["batchItemFailures"])
-            log.failed = bool(failed)
-            log.count("failed_timers", failed)
-        return answer
+            return consume(event, context, log, "failed_timers", take)
 
     return handler
 

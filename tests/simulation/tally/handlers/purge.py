@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from functions.edge.log import LogLine
 from functions.edge.queue import Message, consume
 from functions.edge.runtime import Event, Handler, Runtime
 from functions.edge.settings import settings
@@ -61,6 +62,8 @@ def build(runtime: Runtime) -> Handler:
             if tally.due <= now and published(rows, stream, tombstone.after):
                 purge.end(tombstone, [*fed(rows.mark(GENERATIONS), [TALLIES]), PUBLISHED])
 
-        return consume(event, context, take)
+        log = LogLine(runtime, "tally", context.aws_request_id)
+        with log.closing():
+            return consume(event, context, log, "failed_timers", take)
 
     return handler
