@@ -48,6 +48,7 @@ class LateRoller:
         self._events = physical(names, "AnalyticsEvents")
         self._rollups = physical(names, "AnalyticsRollups")
         self._queue = physical(names, "AnalyticsHours")
+        self._sitting = world.deployed.functions["AnalyticsRoll"].timeout
         self._marked: list[Dirty] = []
         world.watchers.append(self._watch)
 
@@ -99,4 +100,4 @@ class LateRoller:
             roller = Roller(define, hours, rows, runtime.now)
             roller.roll(dirty, grow=lambda site, command: None)
 
-        return insist(self._world, work)
+        return insist(self._world, work, self._sitting)

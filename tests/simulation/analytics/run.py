@@ -95,7 +95,8 @@ class Counting(Course):
         self._wave("")
         if self._chance.random() < 0.3:
             # Until lanes that were grown are in use, while containers stay.
-            self._finish("minutes go by", lambda: world.sleep(GROWN))
+            self._start("minutes", lambda: world.sleep(GROWN))
+            world.scheduler.run(lambda: not self._under_way, TURNS)
             self._wave("then")
         if self._chance.random() < 0.3:
             self._finish("days go by", self._let_days_pass)

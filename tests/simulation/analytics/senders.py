@@ -21,6 +21,7 @@ PACES = ((0, 0.1, 2, 30, 400), (0, 0.1, 2, 30, 400), (0, 0.01, 0.1, 0.5))
 PAGES = ("/", "/docs", "/pricing")
 NAMES = ("pageview", "pageview", "signup")
 LINKS = ("spring", "summer")
+USERS = ("ada", "bob")
 ACCEPTED, GONE_ON = 202, (500, 502, 503, 504)
 
 Body = dict[str, Any]
@@ -142,7 +143,13 @@ class Browser(Sender):
 
 
 class Server(Sender):
-    """A site's own server."""
+    """A site's own server, which knows some of its users."""
+
+    def _event(self, id: str, now: int) -> Body:
+        event = super()._event(id, now)
+        if self.chance.random() < 0.4:
+            event["user_id"] = self.chance.choice(USERS)
+        return event
 
     def ask(self, body: Body) -> Response | None:
         content = {name: value for name, value in body.items() if name != "site"}
