@@ -1,4 +1,4 @@
-"""Whether a request may go on by its tenant's rules, as one container decides and tells it."""
+"""Whether a request may go on by a rulebook, as one container decides and tells it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from functions.edge.limits.rules import Asked, Rulebook
 from functions.edge.log import LogLine
 from functions.edge.runtime import Runtime
 from functions.ratelimiter.answering import denied
-from functions.ratelimiter.holding import HoldingRules
 
 if TYPE_CHECKING:
     from functions.ratelimiter.sampling import Denials
@@ -21,19 +20,17 @@ if TYPE_CHECKING:
 class Checking:
     """Takes of the limits that hold; who is refused is told of to the queue of denials."""
 
-    def __init__(
-        self, runtime: Runtime, rules: HoldingRules, shared: Buckets, denials_queue_url: str
-    ) -> None:
+    def __init__(self, runtime: Runtime, shared: Buckets, denials_queue_url: str) -> None:
         self._runtime = runtime
-        self._rules = rules
         self._limiter = Limiter(shared, runtime.entropy)
         self._queue_url = denials_queue_url
         self._denials: Denials | None = None
 
-    def decide(self, tenant: str, asked: Asked, now: int, log: LogLine) -> Sequence[Decision]:
+    def decide(
+        self, tenant: str, book: Rulebook, asked: Asked, now: int, log: LogLine
+    ) -> Sequence[Decision]:
         """What the rules say at `now`, epoch ms; nothing of somebody who is always allowed. Raises
         a 403 Problem for who is always denied."""
-        book = self._rules.of(tenant)
         match book.standing(asked):
             case "denied":
                 log.count("denied")

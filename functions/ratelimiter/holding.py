@@ -35,7 +35,7 @@ class HoldingRules:
     def of(self, tenant: str) -> Rulebook:
         """A tenant's rulebook. Raises what the store raises where none were ever read."""
         entry, now = self._entries.get(tenant), self._now()
-        if entry is not None and now - entry.read_at < FRESH_MS:
+        if entry is not None and 0 <= now - entry.read_at < FRESH_MS:
             return entry.book
         try:
             found = load(self._store, DECIDER, stream_id(tenant), consistent=False).state

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from functions.edge.identity import network_of
+from functions.edge.limits.lists import same
 from functions.edge.limits.rules import MAX_IDENTITY
 from functions.edge.validation import Query, to_text
 from functions.kernel.codec import to_json
@@ -47,7 +48,7 @@ class DenialsQuery(Query):
     day: Annotated[str, BeforeValidator(to_day)] | None = None
     rule: Annotated[str, Field(min_length=1, max_length=50)] | None = None
     kind: Identifier | None = None
-    user: Name | None = None
+    user: Annotated[Name, AfterValidator(same)] | None = None
     ip: Annotated[Name, AfterValidator(to_network)] | None = None
     sort: Literal["last_at", "denied"] = "last_at"
     limit: Annotated[int, Field(ge=1, le=100)] = 20

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.edge.limits.limiter import Decision
-from functions.edge.limits.lists import Listed
+from functions.edge.limits.lists import Listed, same
 from functions.edge.limits.rules import Asked
 from functions.edge.log import LogLine
 from functions.edge.runtime import Runtime
@@ -169,7 +169,7 @@ def _added(before: Denial | None, denial: Denial) -> Denial:
 
 
 def _told(kind: str, identity: str) -> str:
-    text = _clean(identity)
+    text = _clean(same(identity))
     return text if kind in NAMED else f"sha256:{sha256(text.encode()).hexdigest()[:16]}"
 
 

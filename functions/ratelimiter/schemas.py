@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -29,6 +30,7 @@ MAX_AMOUNT = 1_000_000
 MAX_LEASE = 1000
 MAX_SHARDS = 20
 MAX_WINDOW = 30 * 86_400
+M = TypeVar("M", bound=Schema)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 ENDPOINT = r"^/[^\s?#]{0,199}$"
 IDENTIFIER = r"^(user|ip|api_key|tenant|header:[a-z0-9-]{1,50})$"
@@ -82,34 +84,41 @@ class NewRule(Schema):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        bucket = self.algorithm in ("token_bucket", "leaky_bucket")
-        if self.burst is not None and not bucket:
-            raise ValueError("burst is of buckets alone")
-        if self.algorithm == "sliding_log" and self.limit > MAX_LOG:
-            raise ValueError(f"a sliding log keeps {MAX_LOG} at most")
-        if self.algorithm == "concurrency" and self.limit > MAX_SLOTS:
-            raise ValueError(f"of what is in flight {MAX_SLOTS} are counted at most")
-        if self.algorithm == "concurrency" and self.cost > 1:
-            raise ValueError("what is in flight takes one slot")
-        if self.cost > (self.burst or self.limit):
-            raise ValueError("a request costs more than is ever there")
-        self._spread()
-        if "**" in self.endpoint.removesuffix("**"):
-            raise ValueError("** stands at the end alone")
-        return self
+        return _without(self, self._faults())
 
-    def _spread(self) -> None:
-        burst = self.burst or self.limit
-        if (self.lease or self.shards > 1) and self.algorithm != "token_bucket":
-            raise ValueError("leases and shards are of a token_bucket alone")
-        if self.lease and self.shards > 1:
-            raise ValueError("a rule leases or has shards: leases spare a key its writes as well")
-        if self.lease == 1 or 2 * self.lease > burst:
-            raise ValueError("a lease is 2 tokens at least, and half of the burst at most")
-        if self.shards > min(self.limit, burst):
-            raise ValueError("there are more shards than the limit or its burst")
-        if self.shards > 1 and self.cost > burst // self.shards:
-            raise ValueError("a request costs more than is ever in a shard")
+    def _faults(self) -> Iterator[tuple[bool, str]]:
+        bucket, most = self.algorithm in ("token_bucket", "leaky_bucket"), self.burst or self.limit
+        log, flight = self.algorithm == "sliding_log", self.algorithm == "concurrency"
+        shards, spread = self.shards > 1, self.lease or self.shards > 1
+        yield self.burst is not None and not bucket, "burst is of buckets alone"
+        yield log and self.limit > MAX_LOG, f"a sliding log keeps {MAX_LOG} at most"
+        yield (
+            flight and self.limit > MAX_SLOTS,
+            f"of what is in flight {MAX_SLOTS} are counted at most",
+        )
+        yield flight and self.cost > 1, "what is in flight takes one slot"
+        yield self.cost > most, "a request costs more than is ever there"
+        yield (
+            bool(spread) and self.algorithm != "token_bucket",
+            "leases and shards are of a token_bucket alone",
+        )
+        yield (
+            bool(self.lease) and shards,
+            "a rule leases or has shards: leases spare a key its writes as well",
+        )
+        yield (
+            self.lease == 1 or 2 * self.lease > most,
+            "a lease is 2 tokens at least, and half of the burst at most",
+        )
+        yield (
+            shards and self.shards > min(self.limit, most),
+            "there are more shards than the limit or its burst",
+        )
+        yield (
+            shards and most // self.shards < self.cost <= most,
+            "a request costs more than is ever in a shard",
+        )
+        yield "**" in self.endpoint.removesuffix("**"), "** stands at the end alone"
 
     def rule(self) -> Rule:
         """The rule as it is kept."""
@@ -156,25 +165,37 @@ class NewRules(Schema):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
+        return _without(self, self._faults())
+
+    def _faults(self) -> Iterator[tuple[bool, str]]:
         names = Counter(rule.name for rule in self.rules)
-        if twice := sorted(name for name, number in names.items() if number > 1):
-            raise ValueError(f"names are given twice: {', '.join(twice)}")
-        if sum(rule.shadow for rule in self.rules) > MAX_SHADOWS:
-            raise ValueError(f"more than {MAX_SHADOWS} rules are shadows")
-        whats = Counter(
-            rule.rule()._replace(name="", limit=0, burst=0, lease=0, shards=0)
-            for rule in self.rules
-        )
-        if any(number > 1 for number in whats.values()):
-            raise ValueError("two rules differ in nothing but their name and limit")
-        if len(to_json(self.text()).encode()) > MAX_TEXT:
-            raise ValueError(f"the rules and lists are above {MAX_TEXT} bytes")
-        return self
+        twice = sorted(name for name, number in names.items() if number > 1)
+        yield bool(twice), f"names are given twice: {', '.join(twice)}"
+        shadows = sum(rule.shadow for rule in self.rules)
+        yield shadows > MAX_SHADOWS, f"more than {MAX_SHADOWS} rules are shadows"
+        alike: defaultdict[Rule, set[str]] = defaultdict(set)
+        for rule in self.rules:
+            what = rule.rule()._replace(name="", limit=0, burst=0, lease=0, shards=0)
+            alike[what].add(rule.name)
+        for same in alike.values():
+            yield (
+                len(same) > 1,
+                f"rules differ in nothing but their name and limit: {', '.join(sorted(same))}",
+            )
+        size = len(to_json(self.text()).encode())
+        yield size > MAX_TEXT, f"the rules and lists are above {MAX_TEXT} bytes"
 
     def text(self) -> str:
         """The rulebook as it is kept."""
         rules = tuple(rule.rule() for rule in self.rules)
         return encode(Rulebook(rules, _listed(self.allow), _listed(self.deny)))
+
+
+def _without(model: M, faults: Iterable[tuple[bool, str]]) -> M:
+    """The model, if none of the faults is so. Raises ValueError with all that are."""
+    if found := [reason for wrong, reason in faults if wrong]:
+        raise ValueError("; ".join(found))
+    return model
 
 
 def _listed(entries: list[dict[str, str]]) -> Listed:

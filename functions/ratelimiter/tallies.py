@@ -1,9 +1,9 @@
-"""Who was denied how often, by day: a row for each identity and rule, folded from its samples.
+"""Who was denied how often, by day: a row for each identity and rule, the sum of its samples.
 
-Items of one table: of an identity's samples of a day the `pk` is the same; `sk` is `fact#<id>`, put
-if absent, or `row`. A row is what all facts come to and takes the place of one that has `seen`
-fewer: so a sample that comes twice, late or out of order counts once. Whoever puts a fact folds
-thereafter, consistently, so the last of them sees all.
+Items of one table: of an identity's samples of a day the `pk` is the same; `sk` is `row`, or
+`sample#<id>` of each that is in it already. A sample's mark is put if absent, in one transaction
+with the row that it makes of the one that has `seen` one fewer: so a sample that comes twice, late
+or out of order counts once, and costs the same however many came before.
 
 Identities are personal data: everything goes `gone_at`, epoch seconds, a number of days after its
 own. No event holds any of it.
@@ -12,33 +12,25 @@ own. No event holds any of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 from functions.edge.limits.rules import bucket
+from functions.kernel.backoff import DEFAULT, Backoff
 from functions.kernel.codec import to_json
+from functions.kernel.errors import Conflict
 from functions.ratelimiter.denials import Denial
 
 Sort = Literal["last_at", "denied"]
 INDEXES: Mapping[Sort, str] = {"last_at": "recent", "denied": "most"}
-ROW, FACT = "row", "fact#"
+ROW, SAMPLE = "row", "sample#"
 ROWS, QUERIES = 200, 5
 """How far a request looks that asks for some alone: so many queries of so many rows."""
 
 Item = dict[str, Any]
-T = TypeVar("T", "Fact", "Tally")
 Position = tuple[int, str]
 """Where a list goes on: what it is sorted by, and a row's `pk`."""
-
-
-class Fact(NamedTuple):
-    """A sample as it is kept."""
-
-    denied: int
-    at: int
-    method: str
-    endpoint: str | None = None
 
 
 class Tally(NamedTuple):
@@ -68,43 +60,44 @@ class Tallies:
     """The table. `now` gives epoch ms; what it keeps goes `retention_days` after its day."""
 
     def __init__(
-        self, client: Any, table: str, now: Callable[[], int], retention_days: int = 0
+        self,
+        client: Any,
+        table: str,
+        now: Callable[[], int],
+        retention_days: int = 0,
+        backoff: Backoff = DEFAULT,
     ) -> None:
         self._client = client
         self._table = table
         self._now = now
         self._retention = timedelta(days=retention_days + 1)
+        self._backoff = backoff
 
     def keep(self, denial: Denial) -> bool:
-        """Keeps a sample and folds its row anew: two writes and a read. False, and nothing is kept,
-        for one whose day is so long ago that it would be gone."""
+        """Adds a sample to its row: a read and a transaction. False, and nothing is kept, for one
+        whose day is so long ago that it would be gone. Raises Conflict, and what the client raises.
+        """
         day = day_of(denial.at)
         gone_at = round((datetime.fromisoformat(f"{day}T00Z") + self._retention).timestamp())
         if gone_at <= self._now() // 1000:
             return False
         key = _key(denial, day)
-        content = {"gone_at": _n(gone_at)}
-        fact = Fact(denial.denied, denial.at, denial.method, denial.endpoint)
-        self._put(
-            {"pk": {"S": key}, "sk": {"S": FACT + denial.id}, "d": _json(fact), **content},
-            ConditionExpression="attribute_not_exists(pk)",
-        )
-        tally = folded(denial, self._facts(key))
-        row = {
-            "pk": {"S": key},
-            "sk": {"S": ROW},
-            "d": _json(tally),
-            "list": {"S": _list(denial.tenant, day)},
-            "last_at": _n(tally.last_at),
-            "denied": _n(tally.denied),
-            "seen": _n(tally.samples),
-        }
-        self._put(
-            {**row, **content},
-            ConditionExpression="attribute_not_exists(pk) OR seen < :seen",
-            ExpressionAttributeValues={":seen": row["seen"]},
-        )
-        return True
+        mark = {"pk": {"S": key}, "sk": {"S": SAMPLE + denial.id}, "gone_at": _n(gone_at)}
+        for _ in self._backoff.tries():
+            tally = added(self._row(key), denial)
+            row = {
+                "pk": {"S": key},
+                "sk": {"S": ROW},
+                "d": {"S": to_json(tally._asdict())},
+                "list": {"S": _list(denial.tenant, day)},
+                "last_at": _n(tally.last_at),
+                "denied": _n(tally.denied),
+                "seen": _n(tally.samples),
+                "gone_at": _n(gone_at),
+            }
+            if self._written(mark, row):
+                return True
+        raise Conflict(key)
 
     def look(
         self,
@@ -123,7 +116,7 @@ class Tallies:
         for _ in range(queries):
             items, start = self._page(tenant, day, sort, rows, start)
             for place, item in enumerate(items, 1):
-                tally = _read(Tally, item)
+                tally = _read(item)
                 if self._lasts(item) and (fits is None or fits(tally)):
                     found.append(tally)
                 if len(found) == limit:
@@ -137,29 +130,36 @@ class Tallies:
         # The table deletes late.
         return int(item["gone_at"]["N"]) > self._now() // 1000
 
-    def _put(self, item: Item, **condition: Any) -> None:
-        try:
-            self._client.put_item(TableName=self._table, Item=item, **condition)
-        except self._client.exceptions.ConditionalCheckFailedException:
-            # It is there, or somebody was faster with more.
-            return
+    def _row(self, key: str) -> Tally | None:
+        answer = self._client.get_item(
+            TableName=self._table,
+            Key={"pk": {"S": key}, "sk": {"S": ROW}},
+            ConsistentRead=True,
+        )
+        return _read(answer["Item"]) if "Item" in answer else None
 
-    def _facts(self, key: str) -> Iterator[Fact]:
-        page: dict[str, Any] = {}
-        while True:
-            answer = self._client.query(
-                TableName=self._table,
-                KeyConditionExpression="pk = :key AND begins_with(sk, :fact)",
-                ExpressionAttributeValues={":key": {"S": key}, ":fact": {"S": FACT}},
-                ProjectionExpression="d",
-                ConsistentRead=True,
-                **page,
+    def _written(self, mark: Item, row: Item) -> bool:
+        """Whether the sample is in its row by now; else somebody was faster with another."""
+        before = _n(int(row["seen"]["N"]) - 1)
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    self._put(mark, "attribute_not_exists(pk)"),
+                    self._put(
+                        row,
+                        "attribute_not_exists(pk) OR seen = :before",
+                        ExpressionAttributeValues={":before": before},
+                    ),
+                ]
             )
-            for item in answer["Items"]:
-                yield _read(Fact, item)
-            if "LastEvaluatedKey" not in answer:
-                return
-            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        except self._client.exceptions.TransactionCanceledException as refusal:
+            marked, _ = refusal.response["CancellationReasons"]
+            return bool(marked["Code"] == "ConditionalCheckFailed")
+        return True
+
+    def _put(self, item: Item, condition: str, **values: Any) -> Item:
+        put = {"TableName": self._table, "Item": item, "ConditionExpression": condition}
+        return {"Put": {**put, **values}}
 
     def _page(
         self, tenant: str, day: str, sort: Sort, rows: int, start: Item | None
@@ -177,21 +177,28 @@ class Tallies:
         return answer["Items"], answer.get("LastEvaluatedKey")
 
 
-def folded(of: Denial, facts: Iterable[Fact]) -> Tally:
-    """What facts come to, of a sample that is one of them."""
-    kept = sorted(facts, key=lambda fact: (fact.at, fact.denied))
-    last = kept[-1]
-    return Tally(
-        rule=of.rule,
-        kind=of.kind,
-        identity=of.identity,
-        shadow=of.shadow,
-        denied=sum(fact.denied for fact in kept),
-        samples=len(kept),
-        first_at=kept[0].at,
-        last_at=last.at,
-        method=last.method,
-        endpoint=last.endpoint,
+def added(tally: Tally | None, denial: Denial) -> Tally:
+    """What a row comes to with one more sample of the same rule, identity and day."""
+    if tally is None:
+        tally = Tally(
+            rule=denial.rule,
+            kind=denial.kind,
+            identity=denial.identity,
+            shadow=denial.shadow,
+            denied=0,
+            samples=0,
+            first_at=denial.at,
+            last_at=denial.at,
+            method=denial.method,
+            endpoint=denial.endpoint,
+        )
+    if denial.at >= tally.last_at:
+        tally = tally._replace(method=denial.method, endpoint=denial.endpoint)
+    return tally._replace(
+        denied=tally.denied + denial.denied,
+        samples=tally.samples + 1,
+        first_at=min(tally.first_at, denial.at),
+        last_at=max(tally.last_at, denial.at),
     )
 
 
@@ -223,13 +230,9 @@ def _start(tenant: str, day: str, sort: Sort, position: Position) -> Item:
     }
 
 
-def _json(record: Fact | Tally) -> dict[str, str]:
-    return {"S": to_json(record._asdict())}
-
-
-def _read(cls: type[T], item: Item) -> T:
+def _read(item: Item) -> Tally:
     data = json.loads(item["d"]["S"])
-    return cls(**{name: data[name] for name in cls._fields if name in data})
+    return Tally(**{name: data[name] for name in Tally._fields if name in data})
 
 
 def _n(number: int) -> dict[str, str]:

@@ -45,7 +45,7 @@ AMOUNT = 100
 CALLS = 200
 """Calls of each in a round."""
 EVENTS, BUCKETS = "events", "buckets"
-ENV = {"EVENTS_TABLE": EVENTS, "BUCKETS_TABLE": BUCKETS}
+ENV = {"EVENTS_TABLE": EVENTS, "BUCKETS_TABLE": BUCKETS, "DENIALS_QUEUE_URL": ""}
 RULES = {name: Rule(name, f"/{name}", AMOUNT, 3600, algorithm=name) for name in get_args(Name)}
 HEADERS = {"content-type": "application/json"}
 NO_REDIS = "No redis-server is on the PATH: the library's Redis storage was not measured."

@@ -107,7 +107,8 @@ class Crash(BaseException):
 class Invocation:
     """One run of a function, begun at a true time. `causes` are the faults that it met, which
     excuse a failure; the rest is what it did: its calls, the messages that reached a queue (the
-    queue's logical name and the body), the writes that reached a table, its log lines."""
+    queue's logical name and the body), the writes that reached a table, its log lines, and by how
+    many calls it had made the true time at which it looked at its clock last."""
 
     id: str
     begun: int
@@ -118,6 +119,7 @@ class Invocation:
     sent: list[tuple[str, Any]] = field(default_factory=list)
     wrote: list[Change] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    looked: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -237,7 +239,8 @@ def calls(deployed: Deployment) -> Iterator[tuple[str, str, str]]:
                         continue
                     for action in _listed(statement["Action"]):
                         service, _, name = action.partition(":")
-                        for operation in _WITHIN.get(name, (name,)):
+                        within = _ALWAYS_TOGETHER.get((function, name)) or _WITHIN.get(name)
+                        for operation in (name,) if within is None else within:
                             yield function, service, operation
                             if (function, operation) in _TOGETHER:
                                 yield function, service, "TransactWriteItems"
@@ -265,6 +268,8 @@ _WITHIN = {
 """What a policy allows, and the only operations in which the functions do it."""
 _TOGETHER = {("RatelimiterCheck", "UpdateItem")}
 """What a function does in transactions too, for which it needs no other permission."""
+_ALWAYS_TOGETHER = {("RatelimiterTally", "PutItem"): ("TransactWriteItems",)}
+"""What a function does in transactions alone."""
 _SENDS = {
     "ShortenerCreate": ("SendMessage",),
     "ShortenerRedirect": ("SendMessage",),
@@ -565,6 +570,10 @@ class World:
             self.sleep(seconds)
             self._check_time(container)
 
+        def now() -> int:
+            container.invocation.looked[len(container.invocation.calls)] = self.now
+            return self.now + container.skew
+
         def write(line: str) -> None:
             told = json.loads(line)
             self.coverage.hit("log lines", told["outcome"])
@@ -579,7 +588,7 @@ class World:
         return Runtime(
             env=declared.env,
             client=cache(client),
-            now=lambda: self.now + container.skew,
+            now=now,
             entropy=container.chance.randbytes,
             sleep=wait,
             write=write,

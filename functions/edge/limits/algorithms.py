@@ -56,6 +56,11 @@ class Update(NamedTuple):
     adds: tuple[str, ...] = ()
     values: Mapping[str, Mapping[str, Any]] = {}
 
+    @property
+    def assigns(self) -> bool:
+        """Whether what it leads to is known, whatever was there."""
+        return not self.adds and all(each.rpartition(" ")[2].startswith(":") for each in self.sets)
+
 
 class Limit(NamedTuple):
     """At most `amount` in any `window`; what a token bucket allows at once is its `burst`. `id` is

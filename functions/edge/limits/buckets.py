@@ -41,6 +41,8 @@ DEADLINE_MS = 100
 TRUSTED = 1_000_000_000
 """Nanoseconds for which a denial is believed that was not read now: what was taken may have been
 given back."""
+UNSAID = 0
+"""When the table said what is assumed: too long ago to be believed."""
 SPARE_S = 60
 """Seconds that a bucket stays after all its limits have forgotten: clocks differ."""
 LOWERED_S = SPARE_S // 2
@@ -84,6 +86,8 @@ class Once(NamedTuple):
 
 
 class _Known(NamedTuple):
+    """An item, and when the table last said so, in nanoseconds: it refuses nobody for longer."""
+
     item: Item
     read_at: int
 
@@ -143,8 +147,10 @@ class _Plan(NamedTuple):
         return found
 
     def knowing_after(self, updates: Sequence[Update], now: int) -> _Plan:
-        """The plan, once its item was updated."""
-        return self.knowing_of(_updated(self.known.item, updates), now)
+        """The plan, once its item was updated. Where that has added to what was known, the table
+        has never said so: others may have given back meanwhile."""
+        said = all(update.assigns for update in updates)
+        return self.knowing_of(_updated(self.known.item, updates), now if said else UNSAID)
 
     def staying(self, updates: Sequence[Update], now: int) -> _Plan:
         """The plan with an item that stays until what the updates charge is forgotten."""
@@ -268,7 +274,7 @@ class Buckets:
         counters = [
             (each.counter or algorithm(each.limit, each.slot), each.cost) for each in group.takings
         ]
-        return _Plan(group, counters, self._known.get(group.key, _Known({}, 0)))
+        return _Plan(group, counters, self._known.get(group.key, _Known({}, UNSAID)))
 
     def _looked_up(self, plan: _Plan, now: int) -> _Plan:
         client = self._client(plan.group.deadline_ms)

@@ -43,24 +43,27 @@ class Checks:
         shared = buckets(runtime, config.buckets_table)
         self._runtime = runtime
         self._rules = HoldingRules(store, runtime.now, config.region_share)
-        self._checking = Checking(runtime, self._rules, shared, config.denials_queue_url)
+        self._checking = Checking(runtime, shared, config.denials_queue_url)
         self._adjuster = Adjuster(shared, runtime.backoff())
 
     def check(self, request: Request) -> Answer:
         """POST /v1/check"""
         _without_query(request)
-        asked, now = asked_of(request), self._runtime.now()
-        decisions = self._checking.decide(request.caller.tenant, asked, now, request.log)
+        asked, tenant = asked_of(request), request.caller.tenant
+        # The time after the read, which may last.
+        book, now = self._rules.of(tenant), self._runtime.now()
+        decisions = self._checking.decide(tenant, book, asked, now, request.log)
         return answer(decisions, now)
 
     def adjust(self, request: Request) -> Answer:
         """POST /v1/adjust"""
         _without_query(request)
-        asked, tenant, now = adjustment_of(request), request.caller.tenant, self._runtime.now()
+        asked, tenant = adjustment_of(request), request.caller.tenant
         if not asked.cost:
-            rules = self._rules.of(tenant).rules
+            rules, now = self._rules.of(tenant).rules, self._runtime.now()
             return adjusted(self._adjuster.release(tenant, rules, asked, now), now)
-        once, book = _once(request, now), self._rules.of(tenant)
+        once = _once(request, self._runtime.now())
+        book, now = self._rules.of(tenant), self._runtime.now()
         # Who is always allowed has taken nothing.
         rules = () if book.standing(asked) == "allowed" else book.rules
         return adjusted(self._adjuster.adjust(tenant, rules, asked, once, now), now)

@@ -78,7 +78,7 @@ class Gateway:
         self._keys = Remembered(store, KEYS, runtime.now)
         self._upstreams = Remembered(store, UPSTREAMS, runtime.now)
         self._rules = HoldingRules(store, runtime.now, config.region_share)
-        self._checking = Checking(runtime, self._rules, shared, config.denials_queue_url)
+        self._checking = Checking(runtime, shared, config.denials_queue_url)
         self._adjuster = Adjuster(shared, runtime.backoff())
         self._private = config.allow_private_upstreams == "yes"
         self._forwarder = Forwarder(self._private)
@@ -137,8 +137,8 @@ class Gateway:
 
     def _taken(self, tenant: str, asked: Asked, request: Request) -> Taken:
         """What the tenant's rules let through. Raises 403, 429 and 503 Problems."""
-        now = self._runtime.now()
-        decisions = self._checking.decide(tenant, asked, now, request.log)
+        book, now = self._rules.of(tenant), self._runtime.now()
+        decisions = self._checking.decide(tenant, book, asked, now, request.log)
         if problem := refusal(decisions, now):
             raise problem
         told = {name.lower(): value for name, value in quota(decisions, now).items()}
@@ -150,8 +150,8 @@ class Gateway:
         is there, is worth more."""
         if taken.slot is None:
             return
-        rules = self._rules.of(tenant).rules
         try:
+            rules = self._rules.of(tenant).rules
             self._adjuster.release(tenant, rules, taken.slot, self._runtime.now())
         except (BotoCoreError, ClientError, Conflict):
             request.log.count("unreleased_slots")

@@ -40,7 +40,7 @@ def build(runtime: Runtime) -> Handler:
     config = settings(Settings, runtime.env)
     client = runtime.client("dynamodb")
     days = config.denials_retention_days
-    tallies = Tallies(client, config.tallies_table, runtime.now, days)
+    tallies = Tallies(client, config.tallies_table, runtime.now, days, runtime.backoff())
     topic = Topic(runtime, config.domain_events_arn, "ratelimiter")
     telling = Telling(topic, Secrets(runtime, config.secret_arn))
 
@@ -56,21 +56,12 @@ def build(runtime: Runtime) -> Handler:
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "ratelimiter", context.aws_request_id)
-        log.add(records=len(event["Records"]))
 
-        def message(message: Message) -> None:
-            try:
-                take(message.body, log, context)
-            except Exception as error:
-                log.add(error=type(error).__name__)
-                raise
+        def one(message: Message) -> None:
+            take(message.body, log, context)
 
         with log.closing():
-            answer = consume(event, context, message)
-            failed = len(answer["batchItemFailures"])
-            log.failed = bool(failed)
-            log.count("failed_samples", failed)
-        return answer
+            return consume(event, context, log, "failed_samples", one)
 
     return handler
 

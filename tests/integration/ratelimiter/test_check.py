@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from functions.edge.limits.rules import Rulebook
+from functions.ratelimiter.holding import HoldingRules
 from tests.integration.ratelimiter.asking import SAMPLE, check, hold
 from tests.support.http_api import Response
 from tests.support.pump import Stack
@@ -34,6 +36,29 @@ def test_who_waits_as_long_as_told_may_go_on(stack: Stack) -> None:
     assert statuses(stack, 1, user="ada") == [429]
     stack.advance(1)
     assert statuses(stack, 2, user="ada") == [200, 429]
+
+
+def test_a_check_is_of_the_time_at_which_its_rules_are_known(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(stack, SEARCH)
+    read = HoldingRules.of
+
+    def late(self: HoldingRules, tenant: str) -> Rulebook:
+        stack.advance(3)
+        return read(self, tenant)
+
+    monkeypatch.setattr(HoldingRules, "of", late)
+    [limit] = check(stack, "/api/search", user="ada").json()["limits"]
+    assert limit["reset"] == stack.clock.now() // 1000 + 20
+
+
+def test_a_clock_that_stepped_back_does_not_hold_on_to_rules(stack: Stack) -> None:
+    hold(stack, SEARCH)
+    assert statuses(stack, 1, user="ada") == [200]
+    hold(stack, {**SEARCH, "name": "stricter", "limit": 1})
+    stack.clock.milliseconds -= 600_000
+    assert statuses(stack, 2, user="bob") == [200, 429]
 
 
 def test_the_headers_say_how_the_nearest_limit_stands(stack: Stack) -> None:

@@ -4,6 +4,7 @@ list that the tenant sees."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.integration.ratelimiter.asking import (
 from tests.integration.shortener.test_lost_clicks import from_logs, log
 from tests.support.faults import Crash
 from tests.support.handlers import ROOT
+from tests.support.interleave import seeded
 from tests.support.pump import Stack
 from tests.unit.edge.test_consumer import message
 
@@ -36,12 +38,13 @@ SAMPLE = json.loads((FOLDER / "RequestsDenied.v1.sample.json").read_text())
 SHADOW = {**LOGIN, "name": "trial", "limit": 1, "shadow": True}
 DAY = "2026-11-01"
 CALLS = [
-    ("dynamodb", "PutItem", 0),
-    ("dynamodb", "Query", 0),
-    ("dynamodb", "PutItem", 1),
+    ("dynamodb", "GetItem", 0),
+    ("dynamodb", "TransactWriteItems", 0),
+    ("dynamodb", "GetItem", 1),
+    ("dynamodb", "TransactWriteItems", 1),
     ("sns", "PublishBatch", 0),
 ]
-"""What the consumer does for a sample, in order."""
+"""What the consumer does for two samples, in order."""
 
 
 def queued(stack: Stack) -> list[Any]:
@@ -194,7 +197,7 @@ def test_what_only_the_log_has_is_sent_from_there_once_and_without_a_name(stack:
         assert counted(stack) == [("login", None, 2, 2)]
 
 
-# ---- Facts and rows ---------------------------------------------------------------------------
+# ---- Rows ---------------------------------------------------------------------------
 
 
 def test_samples_of_many_containers_come_to_one_row(stack: Stack) -> None:
@@ -254,17 +257,40 @@ def test_whoever_dies_between_two_calls_loses_nothing_and_counts_nothing_twice(
     assert len({json.dumps(each) for each in told(heard)}) == 2
 
 
-def test_a_row_of_fewer_samples_never_takes_the_place_of_one_of_more(stack: Stack) -> None:
-    send(stack, sample(stack, 1), sample(stack, 2))
+@pytest.mark.parametrize(("other", "expected"), [(2, (110, 2)), (1, (10, 1))])
+def test_of_samples_that_come_at_once_none_is_forgotten_or_counted_twice(
+    stack: Stack, other: int, expected: tuple[int, int]
+) -> None:
+    def keep(number: int) -> Any:
+        body = json.dumps(encode([sample(stack, number, denied=10**number)]))
+        return stack.invoke("RatelimiterTally", {"Records": [message(number, body)]})
+
+    def scenario() -> dict[str, Callable[[], Any]]:
+        stack.reset()
+        return {"one": lambda: keep(1), "other": lambda: keep(other)}
+
+    for seed in range(12):
+        run = seeded(scenario, seed)
+        assert list(run.results().values()) == [{"batchItemFailures": []}] * 2
+        assert counted(stack) == [("login", IP, *expected)], run.schedule
+
+
+def test_a_lost_answer_counts_a_sample_once(stack: Stack) -> None:
+    stack.faults.lose_response("dynamodb", "TransactWriteItems")
+    send(stack, sample(stack, denied=3))
     stack.drain()
-    [row] = [item for item in table(stack) if item["sk"]["S"] == "row"]
-    name = stack.functions["RatelimiterTally"].env["TALLIES_TABLE"]
-    ahead = {**row, "seen": {"N": "9"}, "denied": {"N": "900"}}
-    stack.client("dynamodb").put_item(TableName=name, Item=ahead)
-    send(stack, sample(stack, 3))
-    stack.drain()
-    [row] = [item for item in table(stack) if item["sk"]["S"] == "row"]
-    assert row["seen"]["N"] == "9"
+    assert counted(stack) == [("login", IP, 3, 1)]
+
+
+def test_the_hundredth_sample_of_somebody_costs_what_the_second_did(stack: Stack) -> None:
+    bills = []
+    for number in range(100):
+        send(stack, sample(stack, number))
+        with stack.meter.operation("sample") as bill:
+            stack.drain()
+        bills.append((bill.by_operation, bill.rcu, bill.wcu))
+    assert bills[99] == bills[1]
+    assert counted(stack) == [("login", IP, 100, 100)]
 
 
 def test_a_shadows_denials_are_a_row_of_their_own(stack: Stack) -> None:
@@ -444,6 +470,16 @@ def test_a_filter_lets_through_what_is_asked_for(
     crowd: Stack, query: dict[str, str], number: int
 ) -> None:
     assert len(paged(crowd, **query, limit=1)) == number
+
+
+def test_a_user_is_found_in_any_spelling_and_told_of_as_one(heard: Stack) -> None:
+    hold(heard, {**LOGIN, "identifiers": ["user"], "limit": 1})
+    for name in ("\uff41da", "ada", "a\uff44a"):
+        deny(heard, user=name)
+        heard.cold_start()
+    heard.drain()
+    assert counted(heard, user="\uff41\uff44\uff41") == [("login", "ada", 3, 3)]
+    assert len({each["data"]["identity"] for each in told(heard)}) == 1
 
 
 def test_an_address_of_ipv6_finds_its_network(stack: Stack) -> None:

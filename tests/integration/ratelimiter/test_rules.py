@@ -151,7 +151,7 @@ def test_a_bad_rule_is_refused_by_name_and_nothing_is_published(
         ([LOGIN, {**LOGIN, "window": "1h"}], "names are given twice: login"),
         (
             [LOGIN, {**LOGIN, "name": "again", "limit": 9}],
-            "two rules differ in nothing but their name and limit",
+            "rules differ in nothing but their name and limit: again, login",
         ),
         ([{**LOGIN, "name": f"r{n}", "window": n} for n in range(1, 102)], "at most 100"),
         (
@@ -174,6 +174,19 @@ def test_rules_that_make_no_sense_together_are_refused(
     assert answer.status == 422
     assert reason in answer.json()["errors"][0]["reason"]
     assert read(stack)["versions"] == []
+
+
+def test_all_that_is_wrong_with_a_rule_is_named_and_with_rules_together(stack: Stack) -> None:
+    answer = publish(stack, {**LOGIN, "algorithm": "fixed_window", "burst": 5, "endpoint": "/**/x"})
+    [error] = answer.json()["errors"]
+    assert error["reason"] == "burst is of buckets alone; ** stands at the end alone"
+    search = {**LOGIN, "name": "search", "limit": 9}
+    answer = publish(stack, LOGIN, search, {**LOGIN, "window": "1h"})
+    [error] = answer.json()["errors"]
+    assert error["reason"] == (
+        "names are given twice: login;"
+        " rules differ in nothing but their name and limit: login, search"
+    )
 
 
 def test_every_fault_is_named(stack: Stack) -> None:

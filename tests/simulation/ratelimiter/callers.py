@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tests.simulation.ratelimiter.operators import ALGORITHMS, Draft
@@ -69,7 +70,7 @@ class Caller:
 
     def _ask_wrongly(self) -> None:
         body, expected = self._chance.choice(MALFORMED)
-        answer = self._world.request("POST", CHECK, claims=_claims(HOT), body=body)
+        answer = self._world.request("POST", CHECK, claims=claims(HOT), body=body)
         if answer is not None and answer.status not in (expected, 500):
             raise Violation("what cannot be asked is refused", f"{body}: {answer.text}")
 
@@ -78,16 +79,20 @@ class Loner:
     """A caller whose identity is nobody else's, under rules that stay: it takes until it is denied,
     waits as long as it is told, and then is let through."""
 
-    def __init__(self, world: World, place: int, rounds: int) -> None:
+    def __init__(
+        self, world: World, place: str, rounds: int, tenant: str, endpoints: Sequence[str]
+    ) -> None:
         self.name = f"loner.{place}"
         self._world = world
+        self._tenant = tenant
+        self._endpoints = endpoints
         self._rounds = rounds
         self._chance = world.plan.chance(self.name)
 
     def run(self) -> None:
         """Each round under one rule, or several."""
         for _ in range(self._rounds):
-            endpoint = self._chance.choice([rule["endpoint"] for rule in STEADY["rules"]])
+            endpoint = self._chance.choice(self._endpoints)
             cost = self._chance.choice((1, 1, 2))
             waited = False
             for _ in range(12):
@@ -100,7 +105,7 @@ class Loner:
 
     def _ask(self, endpoint: str, cost: int) -> Response | None:
         self._world.met[self.name] = []
-        return ask(self._world, ALONE, endpoint=endpoint, user=self.name, ip=IP, cost=cost)
+        return ask(self._world, self._tenant, endpoint=endpoint, user=self.name, ip=IP, cost=cost)
 
     def _check(self, answer: Response | None, waited: bool) -> None:
         if not waited or answer is None or self._world.met[self.name]:
@@ -137,14 +142,17 @@ _RULES: list[dict[str, Any]] = [
 ]
 STEADY: Draft = {"rules": _RULES, "allow": [], "deny": []}
 """What holds for who is alone."""
+LONE = tuple(rule["endpoint"] for rule in _RULES)
+"""Where who is alone asks."""
 
 
 def ask(world: World, scope: str, **asked: Any) -> Response | None:
     """One check; None where no answer comes."""
-    return world.request("POST", CHECK, claims=_claims(scope), body=json.dumps(asked))
+    return world.request("POST", CHECK, claims=claims(scope), body=json.dumps(asked))
 
 
-def _claims(tenant: str) -> dict[str, str]:
+def claims(tenant: str) -> dict[str, str]:
+    """What the token of a tenant's gateway says."""
     return {"sub": "gateway", "custom:tenant": tenant, "custom:scopes": "ratelimiter:write"}
 
 

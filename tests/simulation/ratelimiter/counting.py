@@ -1,4 +1,4 @@
-"""How much may be taken of a limit, as its documentation says it: the oracle's own five ways to
+"""How much may be taken of a limit, as its documentation says it: the oracle's own six ways to
 count.
 
 Written beside production's, not with it: a bucket is the leaky bucket of ITU-T I.371 in its other
@@ -37,13 +37,21 @@ class Terms(NamedTuple):
 
 
 class Meter(Protocol):
-    """What was taken so far, as far as it counts. Never changed: `take` gives the next one."""
+    """What was taken so far, as far as it counts. Never changed: `take`, `adjust` and `free` give
+    the next one, the latter two the same where there is nothing to do."""
 
     def allows(self, terms: Terms, now: int, cost: int) -> bool:
         """Whether so much may be taken at a clock's time."""
 
-    def take(self, terms: Terms, now: int, cost: int) -> Self:
-        """What stands after it was."""
+    def take(self, terms: Terms, now: int, cost: int, by: str) -> Self:
+        """What stands after it was, by whom."""
+
+    def adjust(self, terms: Terms, now: int, cost: int) -> Self:
+        """What stands after so much more was charged, however little is left, or was given back
+        where it is negative."""
+
+    def free(self, now: int, by: str) -> Self:
+        """What stands after somebody gave back the slots that he took."""
 
     def counts(self, terms: Terms, now: int) -> bool:
         """Whether anything of it still counts."""
@@ -62,9 +70,18 @@ class Level(NamedTuple):
         """See Meter."""
         return self._debt(now) + cost * terms.interval <= terms.burst * terms.interval
 
-    def take(self, terms: Terms, now: int, cost: int) -> Level:
+    def take(self, terms: Terms, now: int, cost: int, by: str) -> Level:
         """See Meter."""
         return Level(now, self._debt(now) + cost * terms.interval)
+
+    def adjust(self, terms: Terms, now: int, cost: int) -> Level:
+        """See Meter."""
+        debt = max(0, self._debt(now) + cost * terms.interval)
+        return self if debt == self._debt(now) else Level(now, debt)
+
+    def free(self, now: int, by: str) -> Level:
+        """See Meter."""
+        return self
 
     def counts(self, terms: Terms, now: int) -> bool:
         """See Meter."""
@@ -96,10 +113,20 @@ class Windows(NamedTuple):
         free = terms.amount - here.taken - cost
         return here.before * share <= free * terms.window
 
-    def take(self, terms: Terms, now: int, cost: int) -> Windows:
+    def take(self, terms: Terms, now: int, cost: int, by: str) -> Windows:
         """See Meter."""
         here = self._at(terms, now)
         return here._replace(taken=here.taken + cost)
+
+    def adjust(self, terms: Terms, now: int, cost: int) -> Windows:
+        """See Meter. The window before is over."""
+        here = self._at(terms, now)
+        taken = max(0, here.taken + cost)
+        return self if taken == here.taken else here._replace(taken=taken)
+
+    def free(self, now: int, by: str) -> Windows:
+        """See Meter."""
+        return self
 
     def counts(self, terms: Terms, now: int) -> bool:
         """See Meter."""
@@ -129,10 +156,28 @@ class Log(NamedTuple):
         """See Meter."""
         return sum(taken for _, taken in self._at(terms, now)) + cost <= terms.amount
 
-    def take(self, terms: Terms, now: int, cost: int) -> Log:
+    def take(self, terms: Terms, now: int, cost: int, by: str) -> Log:
         """See Meter."""
         kept = self._at(terms, now)
         return Log((*kept, (max([now, *(at for at, _ in kept)]), cost)))
+
+    def adjust(self, terms: Terms, now: int, cost: int) -> Log:
+        """See Meter. What was taken last is given back first."""
+        if cost > 0:
+            return self.take(terms, now, cost, "")
+        kept, back = list(self._at(terms, now)), -cost
+        if not kept:
+            return self
+        while kept and back >= kept[-1][1]:
+            back -= kept.pop()[1]
+        if kept and back:
+            at, taken = kept.pop()
+            kept.append((at, taken - back))
+        return Log(tuple(kept))
+
+    def free(self, now: int, by: str) -> Log:
+        """See Meter."""
+        return self
 
     def counts(self, terms: Terms, now: int) -> bool:
         """See Meter."""
@@ -149,8 +194,46 @@ class Log(NamedTuple):
         return tuple(entry for entry in self.entries if entry[0] > now - terms.window)
 
 
+class Slots(NamedTuple):
+    """Until when each slot is held at most, and by whom."""
+
+    held: tuple[tuple[int, str], ...] = ()
+
+    def allows(self, terms: Terms, now: int, cost: int) -> bool:
+        """See Meter."""
+        return len(self.at(now)) + cost <= terms.amount
+
+    def take(self, terms: Terms, now: int, cost: int, by: str) -> Slots:
+        """See Meter."""
+        return Slots((*self.at(now), *((now + terms.window, by) for _ in range(cost))))
+
+    def adjust(self, terms: Terms, now: int, cost: int) -> Slots:
+        """See Meter. What is in flight is not charged for."""
+        return self
+
+    def free(self, now: int, by: str) -> Slots:
+        """See Meter."""
+        held = self.at(now)
+        left = tuple(slot for slot in held if slot[1] != by)
+        return self if left == held else Slots(left)
+
+    def counts(self, terms: Terms, now: int) -> bool:
+        """See Meter."""
+        return bool(self.at(now))
+
+    def branch(self, terms: Terms, now: int) -> str:
+        """See Meter."""
+        return "goes on" if self.at(now) else "new"
+
+    def at(self, now: int) -> tuple[tuple[int, str], ...]:
+        """Those that are held still at a clock's time."""
+        return tuple(slot for slot in self.held if slot[0] > now)
+
+
 def new(algorithm: str) -> Meter:
     """A limit of which nothing was taken."""
+    if algorithm == "concurrency":
+        return Slots()
     if algorithm == "sliding_log":
         return Log()
     return Windows() if algorithm.endswith("window") else Level()
@@ -176,6 +259,7 @@ BRANCHES = {
     "fixed_window": ("new", "next window", "same window", "behind"),
     "sliding_window": ("new", "next window", "same window", "behind"),
     "sliding_log": ("new", "goes on", "older dropped"),
+    "concurrency": ("new", "goes on"),
 }
 """The cases of each algorithm."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from functions.ratelimiter.events import CODEC
-from tests.simulation.chaos import HTTP_KINDS, call_kinds
+from tests.simulation.chaos import HTTP_KINDS, QUEUE_KINDS, call_kinds
 from tests.simulation.coverage import Cell
 from tests.simulation.ratelimiter.counting import BRANCHES
 from tests.simulation.ratelimiter.run import deployed
@@ -35,10 +35,42 @@ REACHED = {
     "lists": ("denied", "allowed"),
     "rules": ("edited, and goes on", "kept for want of others"),
     "buckets": ("expired",),
+    "samples": ("sent", "sent again", "the first", "one more"),
+    "queues messages": ("redriven",),
     "kernel ratelimiter": ("snapshot", "no snapshot"),
+    "adjustments": (
+        "of several identities",
+        "of somebody who is always allowed",
+        "nothing to give back",
+        "used up",
+        "repeated",
+        "another by the same key",
+        "tried again",
+        "given up",
+    ),
+    "leases": (
+        "taken ahead",
+        "served",
+        "given back with a check",
+        "given back later",
+        "adjusted while out",
+        "denied by the table",
+        "known to be denied",
+    ),
+    "shards": (
+        "first",
+        "second, or again",
+        "beside another limit",
+        "adjusted",
+        "impossible",
+        "denied by the table",
+        "known to be denied",
+    ),
+    "slots": ("freed", "nothing to free", "nobody's", "ran out", "told, though not counted"),
 }
 ANSWERS = {
     "POST /v1/check": (200, 400, 403, 422, 429, 500, 503),
+    "POST /v1/adjust": (200, 400, 409, 422, 428, 500, 503),
     "PUT /v1/rules": (200, 409, 422, 500, 503),
     "GET /v1/rules": (200, 404, 500, 503),
     "POST /v1/rules/{version}/activate": (200, 403, 404, 409, 500, 503),
@@ -59,6 +91,8 @@ def _cells() -> Iterator[Cell]:
     for function in stack.functions.values():
         yield "faults", function.name, "invoke", "cold"
         yield "faults", function.name, "invoke", "timeout"
+        for kind in QUEUE_KINDS if function.queues else ():
+            yield "faults", function.name, "queue", kind
     yield "faults", "RatelimiterCheck", "read", "stale"
     for route, statuses in ANSWERS.items():
         for kind in HTTP_KINDS:
@@ -72,6 +106,9 @@ def _cells() -> Iterator[Cell]:
             yield "algorithms", algorithm, branch, "taken"
             if (algorithm, branch) not in FREE:
                 yield "algorithms", algorithm, branch, "denied"
+        if algorithm != "concurrency":
+            yield "adjustments", algorithm, "charged"
+            yield "adjustments", algorithm, "given back"
     for group, whats in REACHED.items():
         for what in whats:
             yield *group.split(), what

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,14 @@ class Operator:
     """Edits one tenant's rules, with others who do too."""
 
     def __init__(
-        self, world: World, rules: Rules, tenant: str, place: int, draft: Draft, steps: int
+        self,
+        world: World,
+        rules: Rules,
+        tenant: str,
+        place: int,
+        draft: Draft,
+        steps: int,
+        change: Callable[[Draft, Any], None] | None = None,
     ) -> None:
         self.name = f"operator.{place}"
         self._world = world
@@ -65,6 +72,7 @@ class Operator:
         self._tenant = tenant
         self._draft = draft
         self._steps = steps
+        self._change = change or edit
         self._chance = world.plan.chance(self.name)
         self._done: list[Operation] = []
         self._count = 0
@@ -100,7 +108,7 @@ class Operator:
             self._activate(max(published))
 
     def _edit(self) -> None:
-        edit(self._draft, self._chance)
+        self._change(self._draft, self._chance)
         self.publish()
         if self._chance.random() < 0.7:
             self.activate()
@@ -265,7 +273,9 @@ def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
     """What is set here of a rule, whichever way it is told; others may have more to set."""
     told = {"algorithm": "token_bucket", "cost": 1, "identifiers": ["user", "ip"], **rule}
     closed = rule.get("closed", rule.get("fail") == "closed")
-    return {"closed": closed, **{name: told.get(name) or None for name in TOLD}}
+    # A rule without shards is told to have one.
+    shards = rule.get("shards") or 1
+    return {"closed": closed, "shards": shards, **{name: told.get(name) or None for name in TOLD}}
 
 
 TOLD = (
@@ -278,6 +288,7 @@ TOLD = (
     "burst",
     "cost",
     "shadow",
+    "lease",
 )
 
 

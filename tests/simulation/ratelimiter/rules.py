@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Any, NamedTuple
 
 from tests.simulation.invariants import Capability, Log, State
 from tests.simulation.ratelimiter.counting import SECOND, Terms
-from tests.simulation.world import Container, Violation, World, physical
+from tests.simulation.world import Container, Invocation, Violation, World, physical
 from tests.support.cloud.dynamodb import Change
 
 RING = 8
 """Commands with a key that a tenant's rules remember."""
 CHECK = "RatelimiterCheck"
+MILLI = 1_000_000
+"""Nanoseconds of a millisecond."""
 FRESH_MS = 30_000
 """For so long a container may go by rules after others were activated."""
 SAME = {
@@ -33,6 +35,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "cost": 1,
     "closed": False,
     "shadow": False,
+    "lease": 0,
+    "shards": 0,
 }
 
 
@@ -42,12 +46,13 @@ def stream_id(tenant: str) -> str:
 
 
 class Asked(NamedTuple):
-    """What a request to /v1/check says."""
+    """What a request to /v1/check or /v1/adjust says; a release names a `slot` and no cost."""
 
     tenant: str
     endpoint: str
     identities: Mapping[str, str]
     cost: int
+    slot: str | None = None
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> Asked:
@@ -56,21 +61,26 @@ class Asked(NamedTuple):
         claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
         named = {kind: body[kind] for kind in ("user", "ip", "tenant") if kind in body}
         identities = {kind: SAME.get(name, name) for kind, name in named.items()}
-        return cls(claims["custom:tenant"], body["endpoint"], identities, body.get("cost", 1))
+        tenant, cost = claims["custom:tenant"], body.get("cost", 1)
+        return cls(tenant, body["endpoint"], identities, cost, body.get("slot"))
 
 
 class Owner(NamedTuple):
-    """Whose bucket it is; a shadow's is its `apart`, by the rule's name."""
+    """Whose bucket it is; a shadow's is its `apart`, by the rule's name, and so are the buckets of
+    a rule with shards, each by its number."""
 
     tenant: str
     kind: str
     identity: str
     apart: str = ""
+    shard: int | None = None
 
     @property
     def key(self) -> str:
         """Where the bucket stands; containers of two versions of the code must agree on it."""
         parts = [self.tenant, self.kind, self.identity, *([self.apart] if self.apart else [])]
+        if self.shard is not None:
+            parts.append(str(self.shard))
         return sha256(json.dumps(parts).encode()).hexdigest()[:40]
 
 
@@ -83,7 +93,20 @@ class Rule(NamedTuple):
     cost: int
     closed: bool
     shadow: bool
+    lease: int
+    shards: int
     terms: Terms
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is of what is in flight."""
+        return self.terms.algorithm == "concurrency"
+
+    @property
+    def id(self) -> str:
+        """What its attributes of a bucket end with; see Owner.key."""
+        name = f"{self.name}|{self.terms.algorithm}|{self.terms.window // SECOND}"
+        return blake2b(name.encode(), digest_size=6).hexdigest()
 
     @property
     def counts_as(self) -> tuple[str, str, int]:
@@ -95,8 +118,41 @@ class Rule(NamedTuple):
         kind = next((kind for kind in self.identifiers if kind in asked.identities), None)
         if kind is None or self.endpoint not in ("/**", asked.endpoint):
             return None
-        apart = self.name if self.shadow else ""
+        apart = self.name if self.shadow or self.shards else ""
         return Owner(asked.tenant, kind, asked.identities[kind], apart)
+
+
+Counted = tuple[Owner, tuple[str, str, int]]
+"""Whose limit, and what it counts as."""
+
+
+class Check(NamedTuple):
+    """A check or an adjustment as the oracle sees it. `clock` is its container's, in ns; `rules`
+    are those that it comes under, each with whose bucket that is."""
+
+    id: str
+    container: str
+    asked: Asked
+    clock: int
+    rules: Sequence[tuple[Rule, Owner]]
+
+    def cost(self, rule: Rule) -> int:
+        """What it costs by a rule."""
+        return self.asked.cost * rule.cost
+
+    @property
+    def impossible(self) -> list[Rule]:
+        """Rules that it is above for good."""
+        return [rule for rule, _ in self.rules if self.cost(rule) > rule.terms.at_once]
+
+    @property
+    def together(self) -> set[Owner]:
+        """Whose buckets it takes from, all or none."""
+        return {owner for rule, owner in self.rules if not rule.shadow}
+
+    def of(self, owner: Owner) -> list[Rule]:
+        """The rules that are counted in one bucket."""
+        return [rule for rule, own in self.rules if own == owner]
 
 
 class Book(NamedTuple):
@@ -133,7 +189,7 @@ def parsed(text: str) -> Book:
 def _rule(told: Mapping[str, Any]) -> Rule:
     window, burst = told["window"] * SECOND, told["burst"] or told["limit"]
     terms = Terms(told["algorithm"], told["limit"], window, burst)
-    names = ("name", "endpoint", "cost", "closed", "shadow")
+    names = ("name", "endpoint", "cost", "closed", "shadow", "lease", "shards")
     own = {name: told[name] for name in names}
     return Rule(identifiers=tuple(told["identifiers"]), terms=terms, **own)
 
@@ -218,6 +274,16 @@ class Rules:
         version, _ = self._told[container.name, tenant]
         return parsed(self.log.state(stream_id(tenant), version).get("holding", "[]"))
 
+    def check(self, container: Container) -> Check:
+        """What a container is asked, as it has to see that."""
+        invocation = container.invocation
+        asked = Asked.of(invocation.event)
+        book = self.known_by(container, asked.tenant)
+        rules = book.rules if book else []
+        fit = [(rule, owner) for rule in rules if (owner := rule.owner(asked)) is not None]
+        clock = (_decided_at(invocation) + container.skew) * MILLI
+        return Check(invocation.id, container.name, asked, clock, fit)
+
     def check_fresh(self, container: Container, tenant: str) -> None:
         """What a container goes by held at some time of the last half minute, unless it asked and
         got no answer."""
@@ -242,3 +308,10 @@ class Rules:
         """The numbers of the versions that held since a true time."""
         seen = self.log.seen(stream_id(tenant), since)
         return [state.get("active") for _, state in seen]
+
+
+def _decided_at(invocation: Invocation) -> int:
+    """When a check looked at its clock: once its rules were read, or could not be."""
+    calls = invocation.calls
+    reads = next((place for place, name in enumerate(calls) if name != "Query"), len(calls))
+    return invocation.looked[reads]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 from tests.simulation.chaos import Plan
 from tests.simulation.course import TURNS, Course, Result
-from tests.simulation.ratelimiter.callers import ALONE, HOT, STEADY, Loner, callers
-from tests.simulation.ratelimiter.operators import Operator, draft
+from tests.simulation.ratelimiter.adjusters import ADJUSTED, adjusters, till
+from tests.simulation.ratelimiter.adjusting import Adjustments
+from tests.simulation.ratelimiter.callers import ALONE, HOT, LONE, STEADY, Loner, callers
+from tests.simulation.ratelimiter.denials import Denials
+from tests.simulation.ratelimiter.operators import Draft, Operator, draft, edit
+from tests.simulation.ratelimiter.outages import SPARED_MS, Outages
 from tests.simulation.ratelimiter.rules import CHECK, Rules
-from tests.simulation.ratelimiter.truth import SPARED_MS, Truth
+from tests.simulation.ratelimiter.rushers import LONE as HURRIED
+from tests.simulation.ratelimiter.rushers import rushers, spread, widen
+from tests.simulation.ratelimiter.spreading import SPREAD, Spread
+from tests.simulation.ratelimiter.standing import Standing
+from tests.simulation.ratelimiter.truth import Truth
 from tests.simulation.world import Deployment, World, deployment
 from tests.support.handlers import ROOT
 
-SIMULATED = ("RatelimiterRules", "RatelimiterCheck")
+SIMULATED = ("RatelimiterRules", "RatelimiterCheck", "RatelimiterTally")
 REAPED = 15
 """Seconds between two looks for what is due to go: far more often than DynamoDB looks."""
 
@@ -38,12 +46,16 @@ class Limiting(Course):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._rules = Rules(world)
-        self._truth = Truth(world, self._rules)
+        standing, outages = Standing(world), Outages(world)
+        self._spread = Spread(world, self._rules, outages)
+        self._adjustments = Adjustments(world, self._rules, standing, SPREAD)
+        self._truth = Truth(world, self._rules, standing, outages, self._spread.has)
+        self._denials = Denials(world)
         world.spares[CHECK] = SPARED_MS
         self._chance = world.plan.chance("course")
 
     def _check(self, function: str, records: Sequence[Any]) -> None:
-        """Nothing: no function here reads a stream or a queue."""
+        """Nothing: what a function did shows at its writes, and in the end."""
 
     def all(self) -> None:
         """The whole run. Raises Violation, Stuck."""
@@ -61,15 +73,62 @@ class Limiting(Course):
             self._start(operator.name, operator.run)
         self._wave("")
         # Until buckets are gone, or only some.
-        self._finish("time goes by", lambda: world.sleep(self._chance.choice((0, 90, 90, 700))))
+        self._start("time", lambda: world.sleep(self._chance.choice((0, 90, 90, 700))))
+        self._until_done()
         self._wave("then.")
+        self._chance.choice((self._adjusting, self._spreading))()
         world.chaos.calm = True
         self._finish("quiet", lambda: None)
+        self._finish("mend", self._redrive)
+        self._adjustments.settled()
+        self._spread.settled()
         self._truth.settled()
+        self._denials.settled()
 
     def _have_rules(self) -> None:
         operator = Operator(self._world, self._rules, ALONE, 9, STEADY, 0)
         operator.run()
+
+    def _adjusting(self) -> None:
+        """A tenant of its own, so that elsewhere nothing is ever given back."""
+        world = self._world
+        self._edited(ADJUSTED, till(self._chance), edit, self._chance.choice((0, 3, 6)))
+        for adjuster in adjusters(world, ""):
+            self._start(adjuster.name, adjuster.run)
+        self._until_done()
+        # Until buckets are gone, but of those whose debt is not.
+        self._start("time then", lambda: world.sleep(self._chance.choice((0, 90, 700))))
+        self._until_done()
+        for adjuster in adjusters(world, "later."):
+            self._start(adjuster.name, adjuster.run)
+        self._until_done()
+
+    def _spreading(self) -> None:
+        """A tenant of its own, and after all others are done: who leases gives back by the way."""
+        world = self._world
+        steps = self._chance.choice((0, 0, 3, 6))
+        self._edited(SPREAD, spread(), widen, steps)
+        for rusher in rushers(world):
+            self._start(rusher.name, rusher.run)
+        # Who waits as long as told is let through under rules that stay.
+        for place in range(0 if steps else self._chance.choice((1, 2, 3))):
+            alone, rounds = [self._chance.choice(HURRIED)], self._chance.choice((1, 3))
+            loner = Loner(world, f"hurried.{place}", rounds, SPREAD, alone)
+            self._start(loner.name, loner.run)
+        self._until_done()
+
+    def _edited(
+        self, tenant: str, draft: Draft, change: Callable[[Draft, Any], None], steps: int
+    ) -> None:
+        """A tenant has rules, and somebody begins to edit them."""
+        world = self._world
+        world.chaos.calm = True
+        first = Operator(world, self._rules, tenant, 8, draft, 0)
+        self._finish("rules", first.run)
+        self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
+        world.chaos.calm = False
+        editing = Operator(world, self._rules, tenant, 7, draft, steps, change)
+        self._start(editing.name, editing.run)
 
     def _wave(self, wave: str) -> None:
         world = self._world
@@ -77,8 +136,12 @@ class Limiting(Course):
             self._start(caller.name, caller.run)
         if not wave:
             for place in range(self._chance.choice((0, 1, 2))):
-                loner = Loner(world, place, self._chance.choice((1, 3)))
+                loner = Loner(world, str(place), self._chance.choice((1, 3)), ALONE, LONE)
                 self._start(loner.name, loner.run)
+        self._until_done()
+
+    def _until_done(self) -> None:
+        world = self._world
         world.scheduler.run(lambda: not self._under_way and not world.busy, TURNS)
 
     def _reap(self) -> None:

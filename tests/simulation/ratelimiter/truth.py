@@ -7,56 +7,26 @@ limit, and one that took must not have been.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tests.simulation.ratelimiter.counting import (
-    SECOND,
-    Meter,
-    Terms,
-    bound,
-    new,
-    queued,
-    remaining,
-)
-from tests.simulation.ratelimiter.rules import Asked, Owner, Rule, Rules
-from tests.simulation.world import Container, Invocation, Served, Violation, World, physical
-from tests.support.cloud.dynamodb import Change, Item
+from tests.simulation.ratelimiter.adjusting import MARK, adjusts
+from tests.simulation.ratelimiter.counting import SECOND, Meter, Terms, bound, queued, remaining
+from tests.simulation.ratelimiter.outages import READS, WRITES, Outages
+from tests.simulation.ratelimiter.rules import MILLI, Asked, Check, Counted, Owner, Rule, Rules
+from tests.simulation.ratelimiter.spreading import SPREAD
+from tests.simulation.ratelimiter.standing import Standing
+from tests.simulation.world import Invocation, Served, Violation, World, physical
+from tests.support.cloud.dynamodb import Change
 
-MILLI = 1_000_000
 CHECKS = "POST /v1/check"
 TRUSTED_MS = 1000
 """For so long a container believes a denial without asking."""
 TRIES = 5
 """Updates that a check makes at most of the same."""
-FAILURES, SPARED_MS = 5, 1000
-"""So often in a row, and for so long a container leaves the table alone."""
 CROWDED = 1
 """Seconds that who lost against others too often is told to wait."""
-FAILURE = {"server_error", "lost_request", "lost_response"}
-UNASKABLE = {"throttle", *FAILURE}
-"""Faults by which the store cannot be asked. A table that throttles has answered."""
-WRITES = ("UpdateItem", "TransactWriteItems")
-READS = ("GetItem",)
-
-Counted = tuple[Owner, tuple[str, str, int]]
-"""Whose limit, and what it counts as."""
-
-
-class Stood(NamedTuple):
-    """A limit's meter from a true time on (ms)."""
-
-    since: int
-    meter: Meter
-
-
-class Took(NamedTuple):
-    """What an invocation wrote: of whose bucket, and in which turn."""
-
-    owner: Owner
-    step: int
-    at: int
 
 
 class Admitted(NamedTuple):
@@ -68,50 +38,28 @@ class Admitted(NamedTuple):
     terms: Terms
 
 
-class Check(NamedTuple):
-    """A check as the oracle sees it. `clock` is its container's, in ns; `groups` are the rules
-    that it comes under, by whose bucket; `impossible` those that it costs too much for."""
-
-    asked: Asked
-    clock: int
-    rules: Sequence[tuple[Rule, Owner]]
-
-    def cost(self, rule: Rule) -> int:
-        """What it costs by a rule."""
-        return self.asked.cost * rule.cost
-
-    @property
-    def impossible(self) -> list[Rule]:
-        """Rules that it is above for good."""
-        return [rule for rule, _ in self.rules if self.cost(rule) > rule.terms.at_once]
-
-    @property
-    def together(self) -> set[Owner]:
-        """Whose buckets it takes from, all or none."""
-        return {owner for rule, owner in self.rules if not rule.shadow}
-
-    def of(self, owner: Owner) -> list[Rule]:
-        """The rules that are counted in one bucket."""
-        return [rule for rule, own in self.rules if own == owner]
-
-
 Denials = Sequence[tuple[Rule, list[Meter]]]
 """Rules that refuse, each with all that it stood at when it did."""
 
 
 class Truth:
-    """The oracle of one run."""
+    """The oracle of one run; `elsewhere` says of a bucket's key that others look at it."""
 
-    def __init__(self, world: World, rules: Rules) -> None:
+    def __init__(
+        self,
+        world: World,
+        rules: Rules,
+        standing: Standing,
+        outages: Outages,
+        elsewhere: Callable[[str], bool],
+    ) -> None:
         self._world = world
         self._rules = rules
+        self._standing = standing
+        self._outages = outages
+        self._elsewhere = elsewhere
         self._table = physical(world.deployed.names, "RatelimiterBuckets")
-        self._meters: defaultdict[Counted, list[Stood]] = defaultdict(list)
-        self._terms: dict[Counted, Terms] = {}
-        self._owners: dict[str, Owner] = {}
-        self._took: defaultdict[str, list[Took]] = defaultdict(list)
         self._writing: tuple[int, Check, set[Owner]] | None = None
-        self._failures: Counter[str] = Counter()
         self._admitted: defaultdict[Counted, list[Admitted]] = defaultdict(list)
         world.watchers.append(self._watch)
         world.served.append(self._served)
@@ -119,40 +67,39 @@ class Truth:
     # ---- What is written ----------------------------------------------------------------------
 
     def _watch(self, change: Change) -> None:
-        if change.table != self._table:
+        key = (change.new or change.old)["pk"]["S"]
+        if change.table != self._table or key.startswith(MARK) or self._elsewhere(key):
             return
         self._all_or_none()
         if not change.new:
-            self._forgotten(change.old)
+            self._standing.forgotten(change.old)
             return
         container = self._world.calling
         assert container is not None, "only containers write buckets"
-        check = self._check(container)
+        if adjusts(container.invocation):
+            return
+        check = self._rules.check(container)
         by_key = {owner.key: owner for _, owner in check.rules}
-        key = change.new["pk"]["S"]
         if key not in by_key:
             raise Violation("a check takes of those whom it names", f"{check.asked}: {key}")
-        owner = self._owners[key] = by_key[key]
+        owner = by_key[key]
         for rule in check.of(owner):
             self._take(check, rule, owner)
-        step, now = self._world.scheduler.step, self._world.now
-        self._took[container.invocation.id].append(Took(owner, step, now))
+        self._standing.wrote(container, owner)
         if not owner.apart:
             owners = self._writing[2] if self._writing else set()
-            self._writing = step, check, {*owners, owner}
+            self._writing = self._world.scheduler.step, check, {*owners, owner}
 
     def _take(self, check: Check, rule: Rule, owner: Owner) -> None:
-        meter, terms = self._meter(owner, rule), rule.terms
-        place, cost = (owner, rule.counts_as), check.cost(rule)
+        meter, terms = self._standing.meter(owner, rule), rule.terms
+        cost = check.cost(rule)
         if not meter.allows(terms, check.clock, cost):
             detail = f"{cost} by {rule} of {owner} at {check.clock}, where {meter}"
             raise Violation("nothing is taken beyond a limit", detail)
+        if rule.holds and meter.counts(terms, 0) and not meter.counts(terms, check.clock):
+            self._world.coverage.hit("slots", "ran out")
         self._hit(terms.algorithm, meter.branch(terms, check.clock), "taken")
-        if self._terms.get(place, terms) != terms:
-            self._world.coverage.hit("rules", "edited, and goes on")
-        self._terms[place] = terms
-        taken = meter.take(terms, check.clock, cost)
-        self._meters[place].append(Stood(self._world.now, taken))
+        self._standing.change(owner, rule, meter.take(terms, check.clock, cost, check.id))
 
     def _all_or_none(self) -> None:
         """Once a turn is over, it has taken of everybody that it was to take from."""
@@ -165,15 +112,6 @@ class Truth:
         self._world.coverage.hit("checks", f"of {len(owners)} identities")
         if any(len(check.of(owner)) > 1 for owner in owners):
             self._world.coverage.hit("checks", "of several limits of one")
-
-    def _forgotten(self, old: Item) -> None:
-        """A bucket is gone: nothing of it may count, by whatever rules it was taken."""
-        owner, now = self._owners[old["pk"]["S"]], self._world.now
-        for place in [place for place in self._meters if place[0] == owner]:
-            stood, terms = self._meters[place][-1], self._terms[place]
-            if stood.meter.counts(terms, (now - self._world.weather.skew) * MILLI):
-                raise Violation("what goes counts no more", f"{place}: {stood}, {old}")
-            self._meters[place].append(Stood(now, new(terms.algorithm)))
 
     def expire(self) -> None:
         """What DynamoDB does in time: deletes items that are due to go."""
@@ -191,6 +129,8 @@ class Truth:
             return
         invocation, container = served.invocation, served.container
         tenant = Asked.of(invocation.event).tenant
+        if tenant == SPREAD:
+            return
         book = self._rules.known_by(container, tenant)
         if book is None:
             if served.answer.status != 503:
@@ -198,11 +138,11 @@ class Truth:
             self._world.coverage.hit("checks", "without rules")
             return
         self._rules.check_fresh(container, tenant)
-        check = self._check(container)
+        check = self._rules.check(container)
         if standing := book.standing(check.asked):
             self._listed(standing, served)
             return
-        self._note_failures(container)
+        self._outages.note(container)
         looks = {200: self._allowed, 429: self._denied, 503: self._refused}
         if served.answer.status not in looks:
             raise Violation("nobody is denied whom no list names", f"{check.asked}")
@@ -211,30 +151,15 @@ class Truth:
     def _listed(self, standing: str, served: Served) -> None:
         """Who is on a list is let through, or not, and neither is counted."""
         expected = {"denied": 403, "allowed": 200}[standing]
-        took = self._took[served.invocation.id]
+        took = self._standing.took[served.invocation.id]
         counted = served.answer.json().get("limits") if expected == 200 else None
         if served.answer.status != expected or took or counted:
             raise Violation("lists come before rules", f"{standing}: {served.answer.text}")
         self._world.coverage.hit("lists", standing)
 
-    def _note_failures(self, container: Container) -> None:
-        failures = sum(cause in FAILURE for cause in container.invocation.causes)
-        self._failures[container.name] += failures
-
-    def _unaskable(self, served: Served) -> bool:
-        """Whether the store failed this check, or did so often just before that it was spared."""
-        container, invocation = served.container, served.invocation
-        failed = max(container.failed_at.get(name, -1) for name in (*WRITES, *READS))
-        if failed >= invocation.begun and UNASKABLE.intersection(invocation.causes):
-            return True
-        spared = failed >= invocation.begun - SPARED_MS
-        if not spared or self._failures[container.name] < FAILURES:
-            return False
-        self._world.coverage.hit("fail", "spared")
-        return True
-
     def _allowed(self, check: Check, invocation: Invocation, served: Served) -> None:
         rows = served.answer.json()["limits"]
+        self._slots(check, served.answer.json())
         told = [
             (row["rule"], row["limit"], row["window_seconds"] * SECOND, row["shadow"])
             for row in rows
@@ -252,8 +177,21 @@ class Truth:
             else:
                 self._shadowed(check, rule, owner, invocation)
 
+    def _slots(self, check: Check, body: Mapping[str, Any]) -> None:
+        """Who may have taken what is in flight is told one slot, that nobody else was told."""
+        holding = {rule.name for rule, _ in check.rules if rule.holds}
+        due = [
+            row for row in body["limits"] if row["rule"] in holding and row["allowed"] is not False
+        ]
+        slots = {row.get("slot") for row in due} | ({body["slot"]} if "slot" in body else set())
+        if len(slots) != bool(due) or None in slots or slots & self._standing.holders.keys():
+            raise Violation("who holds a slot is told it", f"{check.asked}: {body}")
+        self._standing.holders.update(dict.fromkeys(slots, check.id))
+        if any(row["allowed"] is None for row in due):
+            self._world.coverage.hit("slots", "told, though not counted")
+
     def _uncounted(self, rule: Rule, served: Served) -> None:
-        if not self._unaskable(served):
+        if not self._outages.excuse(served):
             raise Violation("where it can be counted it is", f"{rule}: {served.answer.text}")
         if rule.closed and not rule.shadow:
             raise Violation("closed lets nobody through uncounted", str(rule))
@@ -267,7 +205,7 @@ class Truth:
         invocation: Invocation,
         row: Mapping[str, Any],
     ) -> None:
-        own = [took for took in self._took[invocation.id] if took.owner == owner]
+        own = [took for took in self._standing.took[invocation.id] if took.owner == owner]
         if not own:
             raise Violation("nobody is let through uncounted", f"{check.asked} by {rule}")
         if len(own) > 1:
@@ -277,7 +215,7 @@ class Truth:
             raise Violation("what remains is neither negative nor above the limit", str(told))
         if owner.apart or len(check.together) == 1:
             # A transaction does not say what it led to.
-            [meter] = [each.meter for each in self._meters[place] if each.since == own[-1].at]
+            meter = self._standing.at(owner, rule, own[-1].at)
             left, delay = (
                 remaining(meter, terms, check.clock),
                 queued(meter, terms, check.cost(rule)),
@@ -302,7 +240,7 @@ class Truth:
         refusing = [by_name.get(each["field"]) for each in served.answer.json()["errors"]]
         if not all(refusing) or any(pair and pair[0].shadow for pair in refusing):
             raise Violation("what refuses are rules that fit", served.answer.text)
-        if any(not took.owner.apart for took in self._took[invocation.id]):
+        if any(not took.owner.apart for took in self._standing.took[invocation.id]):
             raise Violation("who is denied changes nothing", served.answer.text)
         headers = served.answer.headers
         if int(headers["x-ratelimit-remaining"]) < 0:
@@ -339,9 +277,9 @@ class Truth:
     def _refused(self, check: Check, invocation: Invocation, served: Served) -> None:
         if not any(rule.closed and not rule.shadow for rule, _ in check.rules):
             raise Violation("open lets through what cannot be counted", served.answer.text)
-        if not self._unaskable(served):
+        if not self._outages.excuse(served):
             raise Violation("where it can be counted it is", served.answer.text)
-        took = [took for took in self._took[invocation.id] if not took.owner.apart]
+        took = [took for took in self._standing.took[invocation.id] if not took.owner.apart]
         if took and "lost_response" not in invocation.causes:
             raise Violation("who is denied changes nothing", f"{check.asked}: {took}")
         self._world.coverage.hit("fail", "closed, and taken" if took else "closed")
@@ -352,16 +290,10 @@ class Truth:
         self, check: Check, rule: Rule, owner: Owner, invocation: Invocation
     ) -> list[Meter]:
         """Of all that the limit stood at since a container may have looked, what denies it."""
-        since = invocation.begun - TRUSTED_MS
-        stood = [
-            Stood(0, new(rule.terms.algorithm)),
-            *self._meters.get((owner, rule.counts_as), ()),
-        ]
-        first = max(place for place, each in enumerate(stood) if each.since <= since)
+        seen = self._standing.seen(check.container, (owner, rule.counts_as))
+        stood = self._standing.since(owner, rule, max(seen, invocation.begun - TRUSTED_MS))
         terms, cost = rule.terms, check.cost(rule)
-        found = [
-            each.meter for each in stood[first:] if not each.meter.allows(terms, check.clock, cost)
-        ]
+        found = [meter for meter in stood if not meter.allows(terms, check.clock, cost)]
         if found:
             self._hit(terms.algorithm, found[-1].branch(terms, check.clock), "denied")
         return found
@@ -371,7 +303,7 @@ class Truth:
         tries = sum(invocation.calls.count(name) for name in WRITES)
         rivals = sum(
             took.owner in owners and took.at >= invocation.begun
-            for id, every in self._took.items()
+            for id, every in self._standing.took.items()
             if id != invocation.id
             for took in every
         )
@@ -389,17 +321,6 @@ class Truth:
         if len(denials) < len([rule for rule, _ in check.rules if not rule.shadow]):
             self._world.coverage.hit("denials", "by some of several")
 
-    def _check(self, container: Container) -> Check:
-        asked = Asked.of(container.invocation.event)
-        book = self._rules.known_by(container, asked.tenant)
-        rules = book.rules if book else []
-        fit = [(rule, owner) for rule in rules if (owner := rule.owner(asked)) is not None]
-        return Check(asked, (container.invocation.begun + container.skew) * MILLI, fit)
-
-    def _meter(self, owner: Owner, rule: Rule) -> Meter:
-        stood = self._meters.get((owner, rule.counts_as))
-        return stood[-1].meter if stood else new(rule.terms.algorithm)
-
     def _hit(self, *cell: str) -> None:
         self._world.coverage.hit("algorithms", *cell)
 
@@ -410,6 +331,9 @@ class Truth:
         self._all_or_none()
         skew = self._world.weather.skew * MILLI
         for place, admitted in self._admitted.items():
+            if place[1][1] == "concurrency":
+                # What was given back counts no more, however short a time it was held.
+                continue
             every = sorted(admitted)
             for first, oldest in enumerate(every):
                 total, terms, late = 0, [], 0
@@ -418,6 +342,7 @@ class Truth:
                     terms.append(each.terms)
                     late = max(late, (each.wrote - each.begun) * MILLI)
                     passed = (each.begun - oldest.begun) * MILLI
-                    if total > bound(terms, passed, skew, late):
+                    back = self._standing.given_since(place, oldest.begun)
+                    if total > bound(terms, passed, skew, late) + back:
                         detail = f"{place}: {total} in {passed / SECOND} s, {every[first:]}"
                         raise Violation("no stretch of time sees more than its bound", detail)

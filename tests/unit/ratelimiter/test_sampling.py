@@ -74,6 +74,13 @@ def test_each_identity_rule_and_tenant_is_counted_for_itself(sampler: Sampler) -
     assert deny(sampler) == []
 
 
+def test_who_is_spelled_in_many_ways_is_somebody_once(sampler: Sampler) -> None:
+    """Else whoever is denied would have a message sent for each way."""
+    by_user = Refusal("search", "user")
+    found = [deny(sampler, by_user, user=name) for name in ("ada", "\uff41da", "a\uff44a")]
+    assert [[each.identity for each in samples] for samples in found] == [["ada"], [], []]
+
+
 def test_a_request_that_several_rules_refuse_is_a_sample_of_each(sampler: Sampler) -> None:
     found = deny(sampler, LOGIN, Refusal("search", "user"), ip=IP, user="ada")
     assert [(each.rule, each.identity) for each in found] == [("login", IP), ("search", "ada")]

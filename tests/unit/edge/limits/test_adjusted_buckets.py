@@ -67,6 +67,26 @@ def test_what_is_given_back_is_seen_at_once_here_and_in_a_second_elsewhere(
     assert not taken(elsewhere, limit, START + TRUSTED + 1)
 
 
+@pytest.mark.parametrize("name", ["token_bucket", "leaky_bucket", "fixed_window", "sliding_window"])
+def test_what_was_given_back_elsewhere_is_seen_though_a_transaction_came_through(
+    table: Table, name: str
+) -> None:
+    """A transaction does not tell what it led to: what is assumed then is as old as its base."""
+    limit, here, elsewhere = minute(name, 5), table.container(), table.container()
+
+    def both(now: int) -> bool:
+        groups = [Group(key, [Taking(limit, 1)], GONE_AT) for key in ("ada", "acme")]
+        return all(verdict.allowed for verdict in here.take(groups, now))
+
+    start = START // limit.window * limit.window
+    assert [both(start + place) for place in range(4)] == [True] * 4
+    for key in ("ada", "acme"):
+        group = Group(key, [Taking(limit, -3)], GONE_AT)
+        elsewhere.adjust([group], once(key), start + 4, BACKOFF)
+    later = start + 2 * TRUSTED
+    assert [both(later + place) for place in range(4)] == [True] * 4
+
+
 @pytest.mark.parametrize("name", COUNTING)
 def test_an_adjustment_is_a_read_and_a_transaction_and_happens_once(
     table: Table, name: str

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from functions.edge.limits import leases as module
 from functions.edge.limits.algorithms import SECOND, Limit, TokenBucket, Verdict
-from functions.edge.limits.buckets import Busy, Group, Taking
+from functions.edge.limits.buckets import Busy, Group, Once, Taking
 from functions.edge.limits.leases import LEASE_LIFE, Leases
+from functions.kernel.backoff import Backoff
 from tests.support.interleave import seeded
 from tests.unit.edge.limits.table import Table
 
@@ -315,7 +316,7 @@ def test_one_container_is_told_what_one_alone_may_take(steps: list[tuple[int, in
 
 class Traffic:
     """Rushes on one bucket and pauses between them, by many containers, each with a clock of its
-    own, which crash now and then; and what was admitted when."""
+    own, which crash now and then; and what was admitted when, what was given back as less."""
 
     def __init__(self, table: Table, seed: int, containers: int, skew: int) -> None:
         self._table, self._chance, self._skew = table, random.Random(seed), skew
@@ -327,6 +328,7 @@ class Traffic:
         self.admitted: list[tuple[int, int]] = []
         self.now, self.slowest = START, 0
         self._containers = [self._container() for _ in range(containers)]
+        self._adjusted = count()
 
     def _container(self) -> tuple[Leases, int]:
         return Leases(self._table.container()), self._chance.randint(-self._skew, self._skew)
@@ -355,6 +357,15 @@ class Traffic:
             for _ in range(3):
                 self._ask(container)
 
+    def give_back(self) -> None:
+        """Some of what was admitted, whenever that was, turns out to have cost nothing."""
+        _, cost = self._chance.choice(self.admitted)
+        group = Group("ada", [Taking(self.limit, -abs(cost))], GONE_AT)
+        once = Once(f"once#{next(self._adjusted)}", "digest", GONE_AT)
+        skewed = self.now + self._chance.randint(-self._skew, self._skew)
+        self._table.container().adjust([group], once, skewed, Backoff())
+        self.admitted.append((self.now, -abs(cost)))
+
     def _ask(self, container: tuple[Leases, int], cost: int = 1) -> bool:
         (leases, offset), began, allowed = container, self.now, False
         cost = min(cost, self.limit.burst)
@@ -367,7 +378,7 @@ class Traffic:
 
     def stays_within(self, slack: int) -> None:
         """No stretch of time has seen more than the bound of one that is so much longer."""
-        limit, admitted = self.limit, sorted(self.admitted)
+        limit, admitted = self.limit, sorted(self.admitted, key=lambda each: each[0])
         for first, (since, _) in enumerate(admitted):
             total = 0
             for at, cost in admitted[first:]:
@@ -387,6 +398,22 @@ def test_no_stretch_of_time_sees_more_than_the_bound(seed: int, containers: int,
         traffic.rush()
         for _ in range(20):
             traffic.step()
+    traffic.stays_within(LEASE_LIFE + 2 * skew * MILLI)
+
+
+@settings(max_examples=80, deadline=None)
+@for_all(seed=SEEDS, containers=st.integers(1, 5), skew=st.sampled_from([0, 0, 50, 2000]))
+def test_what_is_given_back_while_leases_are_out_is_there_once(
+    seed: int, containers: int, skew: int
+) -> None:
+    """A lease does not know how much of it a refund has refilled already."""
+    shared().clear()
+    traffic = Traffic(shared(), seed, containers, skew * MILLI)
+    for _ in range(3):
+        traffic.rush()
+        for _ in range(10):
+            traffic.step()
+            traffic.give_back()
     traffic.stays_within(LEASE_LIFE + 2 * skew * MILLI)
 
 
