@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -65,11 +65,19 @@ def views(stack: Stub) -> list[str]:
     return [event["page"] for event in stack.tracked if event["event_type"] == "pageview"]
 
 
-def flushed(page: Page, stack: Stub) -> None:
-    """Lets the snippet send what it has, and waits until anything that was sent has come."""
-    page.evaluate(HIDE)
-    page.evaluate("url => fetch(url, {mode: 'no-cors'})", f"{stack.url}/fence")
-    assert stack.of("/fence")
+@pytest.fixture
+def flushed(visitor: Page, stack: Stub) -> Callable[[], None]:
+    """Lets the snippet send what it has, and waits until all that the browser was given to send has
+    come: a beacon comes when it comes, not before what is asked after it."""
+    sent: list[str] = []
+    visitor.on("request", lambda asked: sent.extend([asked.url] * asked.url.endswith("/v1/track")))
+
+    def flush() -> None:
+        visitor.evaluate(HIDE)
+        visitor.evaluate("url => fetch(url, {mode: 'no-cors'})", f"{stack.url}/fence")
+        stack.until(lambda: len(stack.of("/v1/track")) == len(sent))
+
+    return flush
 
 
 def test_a_view_tells_where_from_and_where_and_no_more(
@@ -119,7 +127,9 @@ def test_a_page_that_is_left_sends_at_once(visitor: Page, site: Stub, stack: Stu
     stack.until(lambda: names(stack) == ["pageview", "early"])
 
 
-def test_views_within_one_load(visitor: Page, site: Stub, stack: Stub) -> None:
+def test_views_within_one_load(
+    visitor: Page, site: Stub, stack: Stub, flushed: Callable[[], None]
+) -> None:
     visitor.goto(f"{site.url}/two", referer=f"{site.url}/")
     visitor.evaluate("history.pushState({}, '', '/three')")
     visitor.evaluate("history.pushState({}, '', '/three?tab=2')")
@@ -127,13 +137,13 @@ def test_views_within_one_load(visitor: Page, site: Stub, stack: Stub) -> None:
     visitor.evaluate("location.hash = 'part'")
     visitor.evaluate("history.go(-3)")
     visitor.wait_for_url(f"{site.url}/two")
-    flushed(visitor, stack)
+    flushed()
     assert views(stack) == ["/two", "/three", "/two"]
     assert [event.get("referrer") for event in stack.tracked] == [f"{site.url}/", None, None]
 
 
 def test_a_page_out_of_the_back_forward_cache_is_seen_again_once(
-    visitor: Page, site: Stub, stack: Stub
+    visitor: Page, site: Stub, stack: Stub, flushed: Callable[[], None]
 ) -> None:
     visitor.goto(site.url)
     visitor.evaluate("window.kept = true")
@@ -146,30 +156,32 @@ def test_a_page_out_of_the_back_forward_cache_is_seen_again_once(
     if not visitor.evaluate("window.kept"):
         pytest.skip("this Chromium keeps no page for the way back")
     stack.until(lambda: len(views(stack)) == 3)
-    flushed(visitor, stack)
+    flushed()
     assert views(stack) == ["/", "/two", "/"]
     assert names(stack).count("early") == 1
 
 
 def test_a_page_that_is_said_to_come_back_is_seen_again_once(
-    visitor: Page, site: Stub, stack: Stub
+    visitor: Page, site: Stub, stack: Stub, flushed: Callable[[], None]
 ) -> None:
     visitor.goto(f"{site.url}/two")
     for persisted in ("true", "false"):
         visitor.evaluate(
             f"dispatchEvent(new PageTransitionEvent('pageshow', {{persisted: {persisted}}}))"
         )
-    flushed(visitor, stack)
+    flushed()
     assert views(stack) == ["/two", "/two"]
 
 
-def test_a_page_that_is_only_prepared_is_not_seen(visitor: Page, site: Stub, stack: Stub) -> None:
+def test_a_page_that_is_only_prepared_is_not_seen(
+    visitor: Page, site: Stub, stack: Stub, flushed: Callable[[], None]
+) -> None:
     visitor.add_init_script(
         "Object.defineProperty(document, 'prerendering', {value: true, configurable: true})"
     )
     visitor.goto(site.url)
     visitor.evaluate("millrace('while waiting')")
-    flushed(visitor, stack)
+    flushed()
     assert stack.tracked == []
     visitor.evaluate("document.dispatchEvent(new Event('prerenderingchange'))")
     visitor.evaluate(HIDE)
@@ -180,13 +192,13 @@ def test_a_page_that_is_only_prepared_is_not_seen(visitor: Page, site: Stub, sta
     "wish", ["globalPrivacyControl', {get: () => true", "doNotTrack', {get: () => '1'"]
 )
 def test_who_asks_not_to_be_counted_is_not(
-    visitor: Page, site: Stub, stack: Stub, wish: str
+    visitor: Page, site: Stub, stack: Stub, wish: str, flushed: Callable[[], None]
 ) -> None:
     visitor.add_init_script(f"Object.defineProperty(Navigator.prototype, '{wish}}})")
     visitor.goto(site.url)
     visitor.evaluate("millrace('signup')")
     visitor.evaluate("history.pushState({}, '', '/three')")
-    flushed(visitor, stack)
+    flushed()
     assert stack.of("/v1/track") == []
     assert visitor.evaluate("localStorage.length") == 0
 
