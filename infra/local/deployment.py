@@ -59,10 +59,15 @@ class Upload:
     MiniStack 1.5.33 loses the attributes of every nested resource that an update does not
     touch, and then finds no table's Arn. So each update touches all: by a tag, which a nested
     stack hands on to its resources, and where a type takes none, by its description.
+
+    The seed of a bucket's generated name it hands on to every resource that a nested stack
+    creates after the bucket, and forgets with them, so that the first update makes them anew,
+    empty. So each bucket comes with a name, for good.
     """
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
+        self._standing = stack.resources(endpoint)
         self._s3 = session(endpoint).client("s3")
         self._s3.create_bucket(Bucket=BUCKET)
         self._known: set[str] = set()
@@ -81,6 +86,9 @@ class Upload:
         translated = templates.translate(template)
         for _, properties in templates.resources(translated, "AWS::Events::Rule"):
             properties["Description"] = self._now
+        for name, properties in templates.resources(translated, "AWS::S3::Bucket"):
+            made = f"{stack.NAME}-{name}-{self._now}".lower()
+            properties["BucketName"] = self._standing.get(name, made)
         key = self._put(json.dumps(translated).encode())
         return f"{self._endpoint}/{BUCKET}/{key}"
 

@@ -99,6 +99,8 @@ def test_a_walk_through_every_verb(port: int, millrace: Callable[..., Any]) -> N
     assert (elsewhere.exit_code, elsewhere.stdout) == (1, "")
     assert f"no stack nosuch at {endpoint}" in elsewhere.stderr
 
+    standing = resources(endpoint)
     assert millrace("deploy")["ApiId"]
+    assert resources(endpoint) == standing
     assert view() == (LINKS, 0)
     assert millrace("down") == {"port": port, "stopped": True}

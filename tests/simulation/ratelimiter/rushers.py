@@ -13,7 +13,7 @@ from tests.simulation.world import World
 
 HOT, ADJUSTED = "ada", "ben"
 """Whose requests cost what they were asked for, and whose cost less afterwards: what is given back
-while leases are out may be allowed once more."""
+may be allowed, leases or none."""
 
 
 class Rusher:

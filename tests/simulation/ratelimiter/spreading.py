@@ -319,9 +319,8 @@ class Spread:
         intervals = [rule.terms.window / rule.terms.amount for rule in rules]
         pairs = zip(rules, intervals, strict=True)
         depth = max(rule.terms.burst * interval for rule, interval in pairs)
-        # While leases are out, what is given back may be allowed once more.
         given = sum(cost for at, cost in self._given[place] if at >= since)
-        return (depth + passed) / min(intervals) + given * (2 if leased else 1)
+        return (depth + passed) / min(intervals) + given
 
     def _within(self, place: Counted, since: int, until: int) -> Iterator[Wrote]:
         return (each for each in self._wrote[place] if each.at >= since and each.begun <= until)
