@@ -484,11 +484,13 @@ def serious(page: Page) -> list[str]:
 def test_it_is_dark_where_everything_else_is(page: Page, stub: Stub) -> None:
     visit(page, stub)
     look = "getComputedStyle(document.body).backgroundColor"
+    drawn = "document.querySelector('#chart canvas').toDataURL()"
     assert page.evaluate(look) == "rgb(246, 247, 249)"
-    light = page.locator("#chart canvas").evaluate("c => c.toDataURL()")
+    light = page.evaluate(drawn)
     page.emulate_media(color_scheme="dark")
     assert page.evaluate(look) == "rgb(15, 17, 22)"
-    assert page.locator("#chart canvas").evaluate("c => c.toDataURL()") != light
+    # Scripts hear of it with the next frame.
+    page.wait_for_function(f"light => {drawn} !== light", arg=light)
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1400])
