@@ -15,7 +15,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from millrace.errors import BenchError
-from millrace.terminal import Terminal, ago, readable, table
+from millrace.terminal import Terminal, ago, counted, readable, table
 
 if TYPE_CHECKING:
     from millrace.api import Api
@@ -235,7 +235,7 @@ def stream_show(context: typer.Context, stream: StreamName, as_json: Json = Fals
     entries = list(events(capability, found))
     Terminal(as_json).show(
         {"stream": found, "events": entries},
-        f"[bold]{escape(found)}[/bold]  {len(entries)} events",
+        f"[bold]{escape(found)}[/bold]  {counted(len(entries), 'event')}",
         *map(_event, entries),
     )
 
@@ -371,8 +371,8 @@ def _rebuild(
         done = Rebuilding(deployment, site).run(*days, wait, watcher)
     terminal.show(
         asdict(done),
-        f"[green]✓[/green] {escape(site)}: {len(done.days)} days built anew, {done.hours} hours, "
-        f"{done.rows} rows written",
+        f"[green]✓[/green] {escape(site)}: {counted(len(done.days), 'day')} built anew, "
+        f"{counted(done.hours, 'hour')}, {counted(done.rows, 'row')} written",
     )
 
 
@@ -406,8 +406,8 @@ def _replay(found: Capability, view: str, wait: float | None, terminal: Terminal
     terminal.show(
         {**asdict(done), "drop_from": to_text(done.drop_from)},
         *(["took up the replay that was under way"] if done.resumed else []),
-        f"[green]✓[/green] {done.view}@{done.generation} is read now: {done.verified} streams "
-        "verified in this run",
+        f"[green]✓[/green] {done.view}@{done.generation} is read now: "
+        f"{counted(done.verified, 'stream')} verified in this run",
         f"  {done.view}@{done.retired} is kept for readers until {to_text(done.drop_from)}; "
         "the first sweep after that drops it",
     )
@@ -425,7 +425,7 @@ def republish(context: typer.Context, capability: Name, as_json: Json = False) -
         done = run(found, lambda streams: bar.advance(task, streams))
     terminal.show(
         asdict(done),
-        f"{done.streams} streams of {capability} told again",
+        f"{counted(done.streams, 'stream')} of {capability} told again",
         *(escape(f"{stream}: {error}") for stream, error in done.failed.items()),
     )
     if done.failed:
@@ -494,7 +494,7 @@ def redrive(
     left = letters.waiting()
     terminal.show(
         {"from": name + DLQ, "to": name, "moved": moved, "left": left},
-        f"{moved} messages moved from {name + DLQ} to {name}"
+        f"{counted(moved, 'message')} moved from {name + DLQ} to {name}"
         + (f"; {left} left, somebody else holds them: run it again" if left else ""),
     )
 
@@ -522,7 +522,7 @@ def _send_lost(deployment: Deployment, queue: str, since: str, terminal: Termina
         sent = lost.send(begin, lambda number: bar.advance(task, number))
     terminal.show(
         {"from": lost.group, "to": queue, "since": to_text(begin), "sent": sent},
-        f"{sent} messages of the last {since} sent from {lost.group} to {queue}",
+        f"{counted(sent, 'message')} of the last {since} sent from {lost.group} to {queue}",
     )
 
 
@@ -650,7 +650,9 @@ def export_shortener(
             return
         with replacing(file) as out:
             links = export(api, out, form, moved)
-    terminal.show({"file": str(file), "links": links}, f"{links} links in {escape(str(file))}")
+    terminal.show(
+        {"file": str(file), "links": links}, f"{counted(links, 'link')} in {escape(str(file))}"
+    )
 
 
 # ---- Rate limits ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 
 from functions.edge.queue import BATCH
 from millrace.errors import BenchError
+from millrace.terminal import counted
 
 DLQ = "Dlq"
 COUNTS = (
@@ -53,7 +54,9 @@ class DeadLetters:
             moved(len(sent))
             if len(sent) < len(batch):
                 refused = len(batch) - len(sent)
-                raise BenchError(f"{total} messages moved, then {refused} refused by {self.target}")
+                raise BenchError(
+                    f"{counted(total, 'message')} moved, then {refused} refused by {self.target}"
+                )
         return total
 
     def _batches(self) -> Iterator[list[dict[str, Any]]]:
@@ -86,7 +89,9 @@ class DeadLetters:
         ]
         answer = self.client.delete_message_batch(QueueUrl=self.source, Entries=entries)
         if failed := answer.get("Failed"):
-            raise BenchError(f"{len(failed)} messages were sent, but stay in {self.source} as well")
+            raise BenchError(
+                f"sent, but still in {self.source} as well: {counted(len(failed), 'message')}"
+            )
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,9 @@ class LostMessages:
             total += taken
             sent(taken)
             if taken < len(batch):
+                done = counted(total, "message")
                 raise BenchError(
-                    f"{total} messages sent, then {len(batch) - taken} refused by {self.target}: "
+                    f"{done} sent, then {len(batch) - taken} refused by {self.target}: "
                     "run it again, repeats do no harm"
                 )
         return total

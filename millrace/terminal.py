@@ -89,6 +89,11 @@ def readable(name: str, value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of them, as in "1 event", "2 events"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def ago(milliseconds: int) -> str:
     """A span of time in its largest unit."""
     seconds = max(0, milliseconds) / 1000

@@ -230,7 +230,7 @@ def test_a_replay_waits_a_time_out_verifies_flips_and_says_when_the_old_rows_go(
     edited.advance(RETIRED_MS / 1000)
     assert told(bench("sweep", "shortener", "--json"))["dropped_rows"] == 1
     again = bench("replay", "shortener", "links", "--wait", "0").stdout
-    assert "✓ links@3 is read now: 1 streams verified" in again
+    assert "✓ links@3 is read now: 1 stream verified" in again
 
 
 def test_a_replay_that_died_is_taken_up_and_does_not_wait_again(
@@ -374,7 +374,7 @@ def test_a_letter_that_its_queue_refuses_stays_where_it_is(
 
     monkeypatch.setattr(sqs, "send_message_batch", half)
     monkeypatch.setattr(PumpedStack, "client", lambda self, service: sqs)
-    assert "1 messages moved, then 2 refused" in refused(bench("redrive", "ShortenerRetry"))
+    assert "1 message moved, then 2 refused" in refused(bench("redrive", "ShortenerRetry"))
     assert len(edited.messages("ShortenerRetryDlq")) == 2
     assert len(edited.messages("ShortenerRetry")) == 1
 
