@@ -124,8 +124,8 @@ CONFIG = schemathesis.Config.from_dict(
             accepted("publishRules", "409", "422"),
             accepted("activateRules", "409", "422"),
             accepted("check", "422", "429"),
-            # A cost or a slot; a key that another adjustment has used.
-            accepted("adjust", "409", "422"),
+            # A cost or a slot, and with a cost a key; one that another adjustment has used.
+            accepted("adjust", "409", "422", "428"),
             # A day that there is, a cursor, a base that leads out of our network.
             accepted("listDenials", "400", "422"),
             accepted("createKey", "409", "422"),
