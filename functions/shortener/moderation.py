@@ -15,7 +15,7 @@ from functions.shortener.bans import BanKind
 from functions.shortener.codes import is_code
 from functions.shortener.decider import DEFAULT_DOMAIN, Standing
 from functions.shortener.reports import Reason
-from functions.shortener.schemas import DOMAIN, OWNER, Domain, LongUrl, Owner
+from functions.shortener.schemas import DOMAIN, OWNER, WEB, Domain, LongUrl, Owner
 
 Why = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 BanValue = Annotated[str, Field(min_length=1, max_length=253)]
@@ -81,12 +81,14 @@ def custom_domain(name: str) -> str:
 def reported(report: NewReport, own_hosts: set[str]) -> tuple[str, str] | None:
     """Domain and code of the link that is reported; None for what can be no link of ours.
 
-    Raises Rejected for neither a URL nor a code, or both.
+    Raises Rejected for neither a URL nor a code, for both, and for a URL without its scheme.
     """
     if (report.url is None) == (report.code is None):
         raise Rejected("or code is needed, and not both", "url")
     domain, code = report.domain or DEFAULT_DOMAIN, report.code or ""
     if report.url is not None:
+        if not re.match(WEB, report.url):
+            raise Rejected("must start with http:// or https://", "url")
         try:
             parts = urlsplit(report.url)
         except ValueError:

@@ -34,6 +34,9 @@ CLEARED = {
 }
 """What null sets a field to; a field that is not here cannot be cleared."""
 
+WEB = "^[Hh][Tt][Tt][Pp][Ss]?://"
+"""How an address in the web begins."""
+
 # What is extra only tells readers: targets.py decides, and says why.
 LongUrl = Annotated[
     str,
@@ -41,7 +44,7 @@ LongUrl = Annotated[
         min_length=1,
         max_length=MAX_URL,
         json_schema_extra={
-            "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://",
+            "pattern": WEB,
             "examples": ["https://example.com/a?b=c"],
         },
     ),

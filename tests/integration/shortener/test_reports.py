@@ -58,7 +58,6 @@ def test_a_link_is_named_by_its_code_or_its_short_url(stack: Stack, form: str) -
         {"url": f"https://{HOST}/"},
         {"url": "https://elsewhere.example/deep/er"},
         {"url": "https://[::1/x"},
-        {"url": "not a url"},
         {"url": "https://a#b/x"},
     ],
     ids=str,
@@ -80,6 +79,8 @@ def test_what_is_no_link_is_answered_the_same_and_leaves_nothing(
     [
         ("url", {}),
         ("url", {"url": "https://a.example/b", "code": "b"}),
+        ("url", {"url": "not a url"}),
+        ("url", {"url": "sho.rt/abc"}),
         ("reason", {"code": "a", "reason": "boring"}),
         ("comment", {"code": "a", "comment": "x" * 501}),
         ("code", {"code": "x" * 65}),
