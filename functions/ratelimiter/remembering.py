@@ -39,12 +39,12 @@ class Remembered(Generic[S]):
         self._found: OrderedDict[str, _Entry] = OrderedDict()
         self._missing: OrderedDict[str, _Entry] = OrderedDict()
 
-    def of(self, stream: str) -> S:
-        """A stream's state, one consistent query where it is not known; the decider's initial
-        where there is no such stream. Raises what the store raises."""
+    def of(self, stream: str, fresh_ms: int = FRESH_MS) -> S:
+        """A stream's state, one consistent query where none so young is known; the decider's
+        initial where there is no such stream. Raises what the store raises."""
         now = self._now()
         entry = self._found.get(stream) or self._missing.get(stream)
-        if entry is not None and 0 <= now - entry.read_at < FRESH_MS:
+        if entry is not None and 0 <= now - entry.read_at < fresh_ms:
             state: S = entry.state
             return state
         found = load(self._store, self._decider, stream)

@@ -78,8 +78,9 @@ def custom_domain(name: str) -> str:
     return host
 
 
-def reported(report: NewReport, own_hosts: set[str]) -> tuple[str, str] | None:
-    """Domain and code of the link that is reported; None for what can be no link of ours.
+def reported(report: NewReport, public_url: str, host: str) -> tuple[str, str] | None:
+    """Domain and code of the link that is reported; None for what can be no link of ours. Short
+    URLs begin with `public_url`, or have the `host` that the report was sent to.
 
     Raises Rejected for neither a URL nor a code, for both, and for a URL without its scheme.
     """
@@ -93,9 +94,10 @@ def reported(report: NewReport, own_hosts: set[str]) -> tuple[str, str] | None:
             parts = urlsplit(report.url)
         except ValueError:
             return None
-        host = parts.netloc.lower()
-        domain = DEFAULT_DOMAIN if host in own_hosts else host
-        code = parts.path.removeprefix("/").removesuffix(PREVIEW)
+        own, domain, path = urlsplit(public_url), parts.netloc.lower(), parts.path
+        if domain in (own.netloc, host):
+            domain, path = DEFAULT_DOMAIN, path.removeprefix(own.path)
+        code = path.removeprefix("/").removesuffix(PREVIEW)
     known = domain == DEFAULT_DOMAIN or re.fullmatch(DOMAIN, domain)
     return (domain, code) if known and is_code(code) else None
 

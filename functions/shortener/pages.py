@@ -46,23 +46,29 @@ def people_only() -> Answer:
     return _page("This link is for people", "<p>Open it in a browser.</p>")
 
 
-def warning(url: str) -> Answer:
-    """In the place of a redirect, while a link is looked at."""
+def warning(url: str | None, more: bool) -> Answer:
+    """In the place of a redirect, while a link is looked at; None where nobody is to know where it
+    leads. `more`: for some visitors it leads elsewhere."""
+    if url is None:
+        return _page("Be careful with this link", "<p>It was reported and is being looked at.</p>")
     return _page(
         "Be careful with this link",
         f"<p>It was reported and is being looked at. It leads to:</p><p><code>{escape(url)}</code>"
-        "</p><p>If you do not know this site, leave it alone.</p>",
+        f"</p>{_elsewhere(more)}<p>If you do not know this site, leave it alone.</p>",
     )
 
 
 def preview(url: str, more: bool) -> Answer:
     """Where a link leads, without going there. `more`: for some visitors it leads elsewhere."""
-    places = "<p>Some visitors are led elsewhere.</p>" if more else ""
     return _page(
         "Where this link leads",
         f'<p><a rel="noreferrer nofollow" href="{escape(url)}"><code>{escape(url)}</code></a></p>'
-        + places,
+        + _elsewhere(more),
     )
+
+
+def _elsewhere(more: bool) -> str:
+    return "<p>Some visitors are led elsewhere.</p>" if more else ""
 
 
 def preview_hidden() -> Answer:

@@ -36,9 +36,19 @@ def stage(link: Link, now: int) -> Stage:
         return "gone"
     if link.standing == QUARANTINED:
         return "warning"
+    return _window(link, now)
+
+
+def _window(link: Link, now: int) -> Stage:
     if link.not_before is not None and now < link.not_before:
         return "early"
     return "over" if link.over(now) else "open"
+
+
+def may_be_told(link: Link, now: int) -> bool:
+    """Whether anybody may be told where a link leads that is warned of: what its window or its
+    password keeps back, the warning does too."""
+    return _window(link, now) == "open" and link.password is None
 
 
 def guarded(link: Link) -> bool:

@@ -20,7 +20,7 @@ from functions.shortener.clicks import Clicks, Visitors, message, opted_out
 from functions.shortener.codes import is_code
 from functions.shortener.decider import Link
 from functions.shortener.hotlinks import Found, HotLinks
-from functions.shortener.policy import Visit, destination, guarded, stage
+from functions.shortener.policy import Visit, destination, guarded, may_be_told, stage
 from functions.shortener.quotas import Quotas, clicks_key
 from functions.shortener.routing import followed
 from functions.shortener.visits import visit
@@ -123,7 +123,8 @@ class Redirects:
             case "warning":
                 from functions.shortener.pages import warning
 
-                return warning(link.long_url)
+                told = link.long_url if may_be_told(link, now) else None
+                return warning(told, more=bool(link.rules))
             case "early":
                 raise Problem(404, "link_not_yet", "This link does not lead anywhere yet.")
             case "banned":

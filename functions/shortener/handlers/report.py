@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.runtime import Handler, Runtime, entry
@@ -37,11 +36,10 @@ def build(runtime: Runtime) -> Handler:
     store = DynamoStore(runtime.client("dynamodb"), config.events_table, backoff)
     commands = Commands(store, reports.DECIDER, backoff)
     secrets = Secrets(runtime, config.secret_arn)
-    own_host = urlsplit(config.public_url).netloc
 
     def report(request: Request) -> Answer:
         told = parse_body(NewReport, request)
-        place = reported(told, {own_host, request.host})
+        place = reported(told, config.public_url, request.host)
         if place is not None and _exists(store, *place):
             command = ReportLink(*place, told.reason, told.comment, runtime.now())
             # Once a day a reporter counts: whatever else is told of the link is left out.

@@ -321,6 +321,33 @@ def test_a_rotated_keys_older_secret_ends_after_its_grace(near: Stack, upstream:
     assert [through(near, each, "orders").status for each in both] == [401, 200]
 
 
+def test_a_rotated_keys_new_secret_is_good_where_the_key_is_remembered(
+    near: Stack, upstream: Upstream
+) -> None:
+    set_upstream(near, "orders", upstream.url)
+    made = make_key(near, "gw:*")
+    assert through(near, made["key"], "orders").status == 200
+    near.advance(1)
+    rotated = near.request(
+        "POST", f"/v1/keys/{made['id']}/rotate", user="olga", claims=OPS,
+        headers={"if-match": '"1"'}, json={"grace_seconds": 0},
+    ).json()  # fmt: skip
+    assert through(near, rotated["key"], "orders").status == 200
+    assert through(near, made["key"], "orders").status == 401
+
+
+def test_a_wrong_secret_is_looked_up_once_a_second(near: Stack, upstream: Upstream) -> None:
+    set_upstream(near, "orders", upstream.url)
+    text = make_key(near, "gw:*")["key"]
+    wrong = f"{text[:-1]}{'a' if text[-1] != 'a' else 'b'}"
+    assert through(near, text, "orders").status == 200
+    for seconds, reads in ((0, 0), (0.9, 0), (0.1, 1), (0, 0), (1, 1)):
+        near.advance(seconds)
+        with near.meter.operation("wrong secret") as bill:
+            assert [through(near, wrong, "orders").status for _ in range(5)] == [401] * 5
+        assert [each.operation for each in bill.calls] == ["Query"] * reads
+
+
 def test_while_the_store_does_not_answer_nobody_goes_by_what_is_old(
     near: Stack, upstream: Upstream, key: str
 ) -> None:

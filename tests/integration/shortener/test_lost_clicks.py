@@ -122,7 +122,7 @@ def test_what_the_queue_refuses_is_said_and_counted(
     monkeypatch.setattr(sqs, "send_message_batch", first)
     clients = {"sqs": sqs, "logs": stack.client("logs")}
     monkeypatch.setattr(LoggedStack, "client", lambda self, service: clients[service])
-    assert "1 messages sent, then 2 refused" in refused(redrive())
+    assert "1 message sent, then 2 refused" in refused(redrive())
     assert len(queued(stack)) == 1
 
 

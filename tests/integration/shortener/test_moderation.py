@@ -76,6 +76,27 @@ def test_a_moderator_takes_a_link_down_and_puts_it_up_again(stack: Stack) -> Non
     assert follow(stack, code) == 302
 
 
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ({}, True),
+        ({"password": "open sesame"}, False),
+        ({"not_before": "2026-11-01T01:00:00Z"}, False),
+    ],
+    ids=["open", "password", "early"],
+)
+def test_who_is_warned_is_told_no_more_than_the_link_would(
+    stack: Stack, terms: dict[str, str], told: bool
+) -> None:
+    code = create(stack, **terms)
+    ops(stack, "PUT", f"/v1/links/{code}/standing", json={"standing": "quarantined"})
+    stack.advance(5)
+    for method, path in (("GET", code), ("GET", f"{code}+"), ("POST", code)):
+        page = stack.request(method, f"/{path}")
+        assert (page.status, "Be careful with this link" in page.text) == (200, True)
+        assert (GOOD in page.text) is told
+
+
 def test_a_repeated_verdict_is_answered_as_the_first_was(stack: Stack) -> None:
     code = create(stack)
     path, key = f"/v1/links/{code}/standing", {"idempotency-key": "k"}

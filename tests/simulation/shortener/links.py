@@ -258,13 +258,14 @@ class Visit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a visit may be answered. `name` says which outcome it is, `told` stands in the body;
-    `led` outcomes are followed clicks, which use up a cap."""
+    """What a visit may be answered. `name` says which outcome it is, `told` stands in the body,
+    `hidden` does not; `led` outcomes are followed clicks, which use up a cap."""
 
     name: str
     status: int
     location: str | None = None
     told: str = ""
+    hidden: str | None = None
 
     @property
     def led(self) -> bool:
@@ -281,8 +282,14 @@ def stages(state: State, low: int, high: int) -> set[str]:
         return {"banned"}
     if state["deleted"] or state["disabled"]:
         return {"gone"}
-    if state["standing"] == "quarantined":
-        return {"warning"}
+    windows = _windows(state, low, high)
+    if state["standing"] != "quarantined":
+        return windows
+    open_to_all = {each == "open" and not state["password"] for each in windows}
+    return {"warning" if each else "warning that hides" for each in open_to_all}
+
+
+def _windows(state: State, low: int, high: int) -> set[str]:
     found, begin, end = set(), state["not_before"], state["expires_at"]
     for moment in (low, high, *(m for m in (begin, end) if m is not None and low < m < high)):
         if begin is not None and moment < begin:
@@ -307,6 +314,8 @@ def outcomes(state: State, stage: str, visit: Visit, used_up: bool) -> Iterator[
             yield Outcome("gone", 410, told="link_gone")
         case "warning":
             yield Outcome("warning", 200, told=state["long_url"])
+        case "warning that hides":
+            yield Outcome(stage, 200, told="It was reported", hidden=state["long_url"])
         case "early":
             yield Outcome("early", 404, told="link_not_yet")
         case "over":
@@ -319,15 +328,18 @@ def outcomes(state: State, stage: str, visit: Visit, used_up: bool) -> Iterator[
 
 def _open(state: State, visit: Visit) -> Iterator[Outcome]:
     if visit.preview:
-        hidden = "Only who knows its password" if state["password"] else state["long_url"]
-        yield Outcome("preview", 200, told=hidden)
+        told = "Only who knows its password" if state["password"] else state["long_url"]
+        hidden = state["long_url"] if state["password"] else None
+        yield Outcome("preview", 200, told=told, hidden=hidden)
     elif not visit.person and (state["max_clicks"] or state["password"]):
-        yield Outcome("people only", 200, told="This link is for people")
+        told, hidden = "This link is for people", state["long_url"]
+        yield Outcome("people only", 200, told=told, hidden=hidden)
     elif not state["password"]:
         status = 303 if visit.form else state["redirect_status"]
         yield Outcome("target", status, _destination(state, visit))
     elif not visit.form:
-        yield Outcome("form", 200, told="This link asks for a password")
+        told, hidden = "This link asks for a password", state["long_url"]
+        yield Outcome("form", 200, told=told, hidden=hidden)
     elif visit.password == PASSWORD:
         yield Outcome("unlocked", 303, _destination(state, visit))
     else:

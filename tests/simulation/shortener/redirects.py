@@ -43,6 +43,7 @@ OUTCOMES = (
     "banned",
     "gone",
     "warning",
+    "warning that hides",
     "early",
     "over",
     "fallback",
@@ -262,7 +263,8 @@ def _ended(seen: Seen) -> bool:
 def _fits(outcome: Outcome, served: Served) -> bool:
     answer = served.answer
     told = served.route.method == "HEAD" or outcome.told in answer.text
+    hidden = outcome.hidden is None or outcome.hidden not in answer.text
     return (answer.status, answer.headers.get("location")) == (
         outcome.status,
         outcome.location,
-    ) and told
+    ) and (told and hidden)

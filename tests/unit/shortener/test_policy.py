@@ -29,7 +29,7 @@ from functions.shortener.events import (
     LinkQuarantined,
     LinkTransferred,
 )
-from functions.shortener.policy import Visit, destination, guarded, stage
+from functions.shortener.policy import Visit, destination, guarded, may_be_told, stage
 from tests.support.clock import START as NOW
 from tests.support.given import given
 from tests.unit.shortener.links import CREATED, DAY, URL, create, edit
@@ -68,6 +68,23 @@ def test_stages_come_in_one_order(
     events: list[Event], terms: dict[str, Any], now: int, expected: str
 ) -> None:
     assert stage(link(*events, **terms), now) == expected
+
+
+@pytest.mark.parametrize(
+    ("terms", "now", "told"),
+    [
+        pytest.param({}, NOW, True, id="open"),
+        pytest.param({"max_clicks": 1}, NOW, True, id="capped"),
+        pytest.param({"password": "hash"}, NOW, False, id="password"),
+        pytest.param({"not_before": NOW + 1}, NOW, False, id="early"),
+        pytest.param({"not_before": NOW + 1}, NOW + 1, True, id="begun"),
+        pytest.param({}, EXPIRY, False, id="over"),
+    ],
+)
+def test_a_warning_tells_no_more_than_the_link_would(
+    terms: dict[str, Any], now: int, told: bool
+) -> None:
+    assert may_be_told(link(LinkQuarantined("reported"), **terms), now) is told
 
 
 @pytest.mark.parametrize(

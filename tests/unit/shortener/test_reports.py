@@ -1,12 +1,32 @@
 from __future__ import annotations
 
+import pytest
+
 from functions.kernel.store import Stream
+from functions.shortener.moderation import NewReport, reported
 from functions.shortener.reports import DECIDER, LinkReported, Report, ReportLink, render
 from tests.support.clock import START as NOW
 from tests.support.given import given
 
 REPORTED = LinkReported("default", "abc1234", "phishing", NOW, "look at this")
 REPORT = ReportLink("default", "abc1234", "phishing", "look at this", NOW)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://sho.rt/in/abc1234", ("default", "abc1234")),
+        ("HTTP://SHO.RT/in/abc1234+?a=b#c", ("default", "abc1234")),
+        ("https://api.example/abc1234", ("default", "abc1234")),
+        ("https://sho.rt/abc1234", ("default", "abc1234")),
+        ("https://go.acme.example/abc1234", ("go.acme.example", "abc1234")),
+        ("https://go.acme.example/in/abc1234", None),
+        ("https://sho.rt/in/", None),
+    ],
+)
+def test_a_short_url_names_its_link(url: str, place: tuple[str, str] | None) -> None:
+    told = NewReport(url=url, reason="spam")
+    assert reported(told, public_url="https://sho.rt/in", host="api.example") == place
 
 
 def test_a_reporter_tells_of_a_link_once() -> None:
