@@ -464,6 +464,13 @@ MUTANTS = (
         "a ban harms nobody",
     ),
     Mutant(
+        "warning tells what a password hides",
+        "shortener/policy.py",
+        'return _window(link, now) == "open" and link.password is None',
+        'return _window(link, now) == "open"',
+        "a report opens a link with a password to everybody",
+    ),
+    Mutant(
         "redirect before its time",
         "shortener/policy.py",
         "if link.not_before is not None and now < link.not_before:",
