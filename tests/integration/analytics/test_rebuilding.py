@@ -245,7 +245,7 @@ def test_the_verb_builds_days(stack: Stack, bench: Bench) -> None:
     assert (done["site"], done["days"], done["hours"]) == (made.id, [day], 3)
     assert done["rows"] >= len(expected_rows(facts, made))
     check(stack, facts, made)
-    assert f"{made.id}: 1 days built anew, 3 hours" in bench(*verb).stdout.replace("\n", " ")
+    assert f"{made.id}: 1 day built anew, 3 hours" in bench(*verb).stdout.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
