@@ -14,8 +14,10 @@ UPSTREAM = "^[a-z0-9][a-z0-9-]{0,39}$"
 _NAME = re.compile(UPSTREAM, re.ASCII)
 _IN_PATH = "/:@!$&'()*+,;=~-._"
 _IN_QUERY = _IN_PATH + "?%[]|^{}`"
-# Some servers cut a segment's parameters off before they resolve dots (RFC 3986, 3.3).
+# Some servers cut a segment's parameters off before they resolve dots, and may then see two slashes
+# (RFC 3986, 3.3).
 _DOTS = re.compile(r"\.{1,2}([;?#]|$)")
+_EMPTY = re.compile(r";|$")
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -67,7 +69,9 @@ def _tricky(rest: str) -> bool:
     # As it is, and as who decodes it once more, or twice.
     for spelling in (rest, once := unquote(rest), unquote(once)):
         *inner, last = spelling.split("/")[1:] or [""]
-        if _HIDDEN.search(spelling) or "" in inner or any(map(_DOTS.match, [*inner, last])):
+        if any(map(_EMPTY.match, inner)) or any(map(_DOTS.match, [*inner, last])):
+            return True
+        if _HIDDEN.search(spelling):
             return True
     return False
 

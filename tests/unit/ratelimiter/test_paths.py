@@ -33,6 +33,8 @@ def place(rest: str) -> Place:
 @example(path="..;/x", base="/base", query="")
 @example(path="%252e%252e/x", base="/base", query="")
 @example(path="/evil.example/x", base="", query="")
+@example(path=";/evil.example/x", base="", query="")
+@example(path="a/;b=c/x", base="", query="")
 def test_no_path_leads_to_another_host_or_out_of_the_base(path: str, base: str, query: str) -> None:
     with suppress(Problem):
         stays_below(base, place(f"/{path}").target(base, query))
@@ -49,6 +51,7 @@ def stays_below(base: str, target: str) -> None:
         plain = re.sub(r";[^/]*", "", seen)
         whole = urlsplit(urljoin("https://upstream.example/", plain))
         assert whole.netloc == "upstream.example"
+        assert "//" not in plain
         assert f"{whole.path}/".startswith(f"{base}/")
         seen = unquote(seen)
 
