@@ -116,7 +116,7 @@ deploy-local: build ## deploy to a LocalStack-compatible endpoint that runs: END
 # numpy is left out: what we use of datasketches works without, and six variants of it are more
 # than a layer holds.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \
-	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package numpy \
+	--generate-hashes --no-annotate --no-emit-package numpy \
 	--custom-compile-command "make lock"
 # Groups are taken from ./pyproject.toml; without naming the file, the project itself stays out.
 COMPILE_GROUP := $(subst compile pyproject.toml,compile,$(COMPILE))

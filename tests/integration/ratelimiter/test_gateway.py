@@ -305,14 +305,21 @@ def test_a_key_ends_at_its_time_though_it_is_remembered(near: Stack, upstream: U
     assert through(near, text, "orders").status == 401
 
 
+def rotate(near: Stack, made: dict[str, Any], grace_seconds: int) -> str:
+    """The text of a key after its first rotation."""
+    answer = near.request(
+        "POST", f"/v1/keys/{made['id']}/rotate", user="olga", claims=OPS,
+        headers={"if-match": '"1"'}, json={"grace_seconds": grace_seconds},
+    )  # fmt: skip
+    text: str = answer.json()["key"]
+    return text
+
+
 def test_a_rotated_keys_older_secret_ends_after_its_grace(near: Stack, upstream: Upstream) -> None:
     set_upstream(near, "orders", upstream.url)
     made = make_key(near, "gw:*")
-    rotated = near.request(
-        "POST", f"/v1/keys/{made['id']}/rotate", user="olga", claims=OPS,
-        headers={"if-match": '"1"'}, json={"grace_seconds": 60},
-    ).json()  # fmt: skip
-    both = (made["key"], rotated["key"])
+    new = rotate(near, made, grace_seconds=60)
+    both = (made["key"], new)
     assert both[0] != both[1]
     assert [through(near, each, "orders").status for each in both] == [200, 200]
     near.advance(59)
@@ -328,11 +335,8 @@ def test_a_rotated_keys_new_secret_is_good_where_the_key_is_remembered(
     made = make_key(near, "gw:*")
     assert through(near, made["key"], "orders").status == 200
     near.advance(1)
-    rotated = near.request(
-        "POST", f"/v1/keys/{made['id']}/rotate", user="olga", claims=OPS,
-        headers={"if-match": '"1"'}, json={"grace_seconds": 0},
-    ).json()  # fmt: skip
-    assert through(near, rotated["key"], "orders").status == 200
+    new = rotate(near, made, grace_seconds=0)
+    assert through(near, new, "orders").status == 200
     assert through(near, made["key"], "orders").status == 401
 
 
