@@ -403,7 +403,8 @@
     const current = () => tabs[panel.dataset.at] === rollup && !signal.aborted;
     try {
       const { top } = await api(path, [...span, ...filters, ["interval", "day"], ["by", rollup], ["limit", limit + 1]], { signal });
-      if (current()) content.replaceChildren(...rowsOf(rollup, top, stats, view, panel, limit));
+      if (!current()) return;
+      content.replaceChildren(...rowsOf(rollup, top, stats, view, panel, limit));
     } catch (error) {
       if (error.name === "AbortError" || !current()) return;
       content.replaceChildren(error.status === 422

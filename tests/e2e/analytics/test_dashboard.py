@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from tests.e2e.analytics.stub import EMPTY_SITE, NOW, PASSWORD, SITE, Stub
 
@@ -244,7 +244,9 @@ def test_what_is_not_counted_together_says_so(
     undeclared(complaints)
 
 
-def test_other_lists_of_a_panel_are_a_tab_away(page: Page, stub: Stub) -> None:
+def test_other_lists_of_a_panel_are_a_tab_away(
+    page: Page, stub: Stub, complaints: list[str]
+) -> None:
     visit(page, stub)
     events = panel(page, "Events")
     expect(events.get_by_role("button", name="pageview", exact=True)).to_have_count(0)
@@ -254,7 +256,9 @@ def test_other_lists_of_a_panel_are_a_tab_away(page: Page, stub: Stub) -> None:
     events.get_by_role("tab", name="plan").click()
     settled(page)
     events.get_by_role("button", name="pro", exact=True).click()
-    stub.until(lambda: asked(stub).get("filter") == ["prop:plan:pro"])
+    settled(page)
+    assert asked(stub)["filter"] == ["prop:plan:pro"]
+    undeclared(complaints)
 
 
 def test_a_long_list_shows_more_when_asked_to(page: Page, stub: Stub) -> None:
@@ -411,6 +415,25 @@ def test_an_answer_that_nobody_waits_for_any_more_shows_nothing(page: Page, stub
     expect(page.locator("[data-measure=visitors]")).to_be_visible()
 
 
+def test_a_list_is_busy_until_the_one_that_was_chosen_last_is_there(page: Page, stub: Stub) -> None:
+    visit(page, stub)
+    events = panel(page, "Events")
+    held: list[Route] = []
+    page.route(re.compile("by=prop"), lambda route: held.append(route))
+    stub.gate.clear()
+    with page.expect_response(re.compile("by=goal")) as earlier:
+        events.get_by_role("tab", name="Goals").click()
+        with page.expect_request(re.compile("by=prop")):
+            events.get_by_role("tab", name="plan").click()
+        stub.gate.set()
+    earlier.value.finished()
+    page.evaluate("fetch('dashboard.css').then(() => null)")
+    expect(events).to_have_attribute("aria-busy", "true")
+    held[0].continue_()
+    settled(page)
+    expect(events.get_by_role("button", name="pro", exact=True)).to_be_visible()
+
+
 def test_a_keyboard_is_enough(page: Page, stub: Stub, complaints: list[str]) -> None:
     page.goto(f"{stub.url}/static/dashboard.html")
     expect(page.get_by_label("User")).to_be_focused()
@@ -503,8 +526,10 @@ def test_nothing_sticks_out_at_any_width(page: Page, stub: Stub, width: int) -> 
 def test_a_page_of_another_site_may_not_frame_it(
     context: BrowserContext, page: Page, stub: Stub, complaints: list[str]
 ) -> None:
-    stub.html["/frame"] = f'<iframe src="{stub.url}/static/dashboard.html"></iframe>'
-    page.goto(f"{stub.url}/frame")
+    icon = '<link rel="icon" href="data:,">'
+    stub.html["/frame"] = f'{icon}<iframe src="{stub.url}/static/dashboard.html"></iframe>'
+    with page.expect_console_message(lambda line: "frame-ancestors" in line.text):
+        page.goto(f"{stub.url}/frame")
     expect(page.frame_locator("iframe").locator("#login-form")).to_have_count(0)
     assert any("frame-ancestors" in line for line in complaints)
     complaints.clear()
