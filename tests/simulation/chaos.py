@@ -93,9 +93,10 @@ class Plan:
 @dataclass(frozen=True)
 class Weather:
     """What a seed's world is like (swarm testing: each seed leaves some kinds of fault out, and so
-    reaches what they would drown). Times are milliseconds; `storm` is for how many seconds things
-    go on going wrong once the clients are done; `lone`, one container does all that streams and
-    queues bring to a function, until it dies, so that what it remembers matters."""
+    reaches what they would drown). Times are milliseconds; `page`, the bytes that a page holds, and
+    one item at least; `storm` is for how many seconds things go on going wrong once the clients are
+    done; `lone`, one container does all that streams and queues bring to a function, until it dies,
+    so that what it remembers matters."""
 
     rate: float
     kinds: frozenset[str]
@@ -116,7 +117,7 @@ class Weather:
             kinds=frozenset(kind for kind in EVERY_KIND if chance.random() < share),
             staleness=chance.choice((0, 50, 2000, 8000)),
             skew=chance.choice((0, 300, 5000)),
-            page=chance.choice((1024 * 1024, 6000, 2000)),
+            page=chance.choice((1024 * 1024, 2000, 1)),
             cold=chance.choice((0.0, 0.05, 0.3)),
             weights=chance.choice(((1.0,), (1.0, 1.0, 0.2), (1.0, 0.3, 0.05))),
             storm=chance.choice((0, 1500, 4000)),

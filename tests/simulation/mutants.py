@@ -738,6 +738,13 @@ MUTANTS = (
         "the end of a ban clears what a moderator warned of",
     ),
     Mutant(
+        "timers beyond a page",
+        "kernel/timers.py",
+        "                if position is None:\n                    break\n",
+        "                break\n",
+        "of many that are due at once, some wait for the others to be done",
+    ),
+    Mutant(
         "timers look back a minute alone",
         "kernel/timers.py",
         "since = 0 if full else now - RECENT_MS",

@@ -54,6 +54,8 @@ class Adjuster:
             answer = ask(self._world, ADJUSTED, **asked)
             if answer is not None and answer.status == 200:
                 self._allowed(asked, answer)
+            if answer is not None and answer.status == 429 and self._chance.random() < 0.3:
+                self._come_back(asked)
             makers = {
                 self._charge: 3,
                 self._give_back: 5,
@@ -81,6 +83,16 @@ class Adjuster:
         if slot := answer.json().get("slot"):
             whose = {name: value for name, value in asked.items() if name != "cost"}
             self._held.append({**whose, "slot": slot})
+
+    def _come_back(self, asked: dict[str, Any]) -> None:
+        """Gives back what was too much, and asks again when no denial is believed any more: until
+        then it takes from other limits of the same identity."""
+        self._give_back(asked)
+        others = [each for each in ENDPOINTS if each != asked["endpoint"]]
+        for _ in range(4):
+            ask(self._world, ADJUSTED, **{**asked, "endpoint": self._chance.choice(others)})
+            self._world.sleep(0.4)
+        ask(self._world, ADJUSTED, **asked)
 
     # ---- What may come of it ------------------------------------------------------------------
 

@@ -109,6 +109,7 @@ class Client:
         self._done: list[Operation] = []
         self._tickets: list[Ticket] = []
         self._known = shared.known.setdefault((user, tenant), {})
+        self._given: list[str] = []
         self._count = 0
 
     def run(self) -> None:
@@ -166,6 +167,9 @@ class Client:
     # ---- What it does -------------------------------------------------------------------------
 
     def _create(self) -> Operation:
+        if self._given and self._chance.random() < 0.5:
+            # Who gave a link away wants one of his own.
+            return self._operation("create", "POST", LINKS, body={"long_url": self._given.pop()})
         body: dict[str, Any] = {"long_url": self._url(), **self._terms()}
         way = self._chance.choice(("alias", "dedupe", "dedupe", "fresh"))
         if way == "alias":
@@ -507,6 +511,7 @@ class Client:
             new = (operation.body or {})["owner"], self._tenant
             if new != (self._user, self._tenant):
                 self._known.pop(operation.code, None)
+                self._given.append(answer.json()["long_url"])
                 known = self._shared.known.setdefault(new, {})
                 known[operation.code] = answer.json()["version"]
         if operation.kind in ("patch", "delete") and answer.status in (204, 410):

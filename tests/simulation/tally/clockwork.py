@@ -31,6 +31,8 @@ ROUNDS = 5
 """Until a tally that was just counted is closed and purged, and its name is free."""
 STILL = 900
 """Seconds that somebody may stand still: as long as Lambda lets a function run."""
+DELAYS = (0, 5, 45, 700)
+"""Seconds from a tally that is begun anew, until which it may be due to close, or closed."""
 AHEAD_MS = 1_000_000
 """By so much a clock may be wrong where that must not matter."""
 
@@ -102,7 +104,7 @@ class Clockwork:
                 continue
             self._world.sleep(max(0, due(commits[-1].state) - self._world.now) / 1000)
             try:
-                self._bury_late(stream, chance.choice((0, 5, 700)), chance.random() < 0.3)
+                self._bury_late(stream, chance.choice(DELAYS), chance.random() < 0.3)
             except (Crash, Exception) as failure:
                 self._world.note("laggard", stream, f"stops: {failure!r}")
             self._world.sleep(1)

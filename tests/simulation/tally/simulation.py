@@ -18,7 +18,8 @@ from tests.simulation.tally.decider import (
 from tests.simulation.world import Violation, World
 from tests.support.http_api import Response
 
-NAMES = ("votes", "visits")
+NAMES = ("votes", "views", "visits")
+"""Two of them are due in the same lane."""
 ATTEMPTS = 6
 PATIENCE = 7200
 """Seconds that a client waits for time to do what is due."""
