@@ -18,6 +18,7 @@ from functions.edge.settings import settings
 from functions.kernel.commands import Commands, Context
 from functions.kernel.dynamo import DynamoStore
 from functions.kernel.errors import AlreadyExists
+from functions.kernel.store import load
 from functions.shortener import outcomes
 from functions.shortener.decider import DECIDER, stream_id
 from functions.shortener.deferring import Deferred, unpacked
@@ -51,11 +52,15 @@ def build(runtime: Runtime) -> Handler:
 
     def carry_out(message: Message) -> None:
         deferred = unpacked(message.body)
+        outcome = outcomes.stream_id(deferred.context.tenant or "", deferred.context.commit_id)
+        if load(store, OUTCOMES, outcome).version:
+            # A link that was the answer may lead elsewhere by now, and another would be made.
+            return
         result = _result(issuer, deferred)
         if isinstance(result, LinkIssued):
             stream = stream_id(result.domain, result.code)
             send(runtime.client("sqs"), config.enforcement_queue_url, [{"stream": stream}])
-        _conclude(concluding, deferred.context, result)
+        _conclude(concluding, outcome, deferred.context, result)
 
     def handler(event: Event, context: Any) -> Any:
         log = LogLine(runtime, "shortener", context.aws_request_id)
@@ -107,9 +112,11 @@ def _refusal(owner: str, problem: Problem) -> LinkRefused:
 
 
 def _conclude(
-    commands: Commands[outcomes.Outcome | None], context: Context, event: outcomes.Event
+    commands: Commands[outcomes.Outcome | None],
+    stream: str,
+    context: Context,
+    event: outcomes.Event,
 ) -> None:
-    stream = outcomes.stream_id(context.tenant or "", context.commit_id)
     try:
         commands.create(stream, Conclude(event), replace(context, signature=None))
     except AlreadyExists:

@@ -98,6 +98,25 @@ def test_a_consumer_that_dies_between_any_two_calls_makes_one_link_in_the_end(
     assert len([stream for stream in commits(stack) if stream.startswith("link#")]) == 1
 
 
+def test_what_was_concluded_stays_so_whatever_becomes_of_the_link(stack: Stack) -> None:
+    code = create(stack).json()["code"]
+    accepted = deferred(stack)
+    [message] = stack.messages("ShortenerCommands")
+    stack.drain()
+    assert status(stack, accepted).json()["link"].endswith(code)
+    elsewhere = {"long_url": "https://example.com/elsewhere"}
+    edited = stack.request(
+        "PATCH", f"/v1/links/{code}", user="alice", json=elsewhere, headers={"if-match": "*"}
+    )
+    assert edited.status == 200
+    # SQS delivers at least once.
+    url = stack.functions["ShortenerCreate"].env["COMMANDS_QUEUE_URL"]
+    stack.client("sqs").send_message(QueueUrl=url, MessageBody=message)
+    stack.drain()
+    links = {stream for stream in commits(stack) if stream.startswith("link#")}
+    assert links == {f"link#default#{code}"}
+
+
 def test_a_create_repeated_while_the_store_is_down_is_one_link(stack: Stack) -> None:
     first, second = deferred(stack, key="k"), deferred(stack, key="k")
     stack.drain()
