@@ -319,7 +319,8 @@ class Client:
         body = {**(first.body or {}), "redirect_status": 308, "long_url": other}
         kind, method = first.kind, first.method
         payload: dict[str, Any] | None = body
-        if first.kind == "patch" and self._chance.random() < 0.3:
+        deleted = any((each.kind, each.key) == ("delete", first.key) for each in self._done)
+        if first.kind == "patch" and self._chance.random() < 0.3 and not deleted:
             kind, method, payload = "delete", "DELETE", None
         again = self._operation(kind, method, first.path, body=payload, code=first.code)
         again.headers = dict(first.headers)
