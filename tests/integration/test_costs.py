@@ -73,9 +73,10 @@ def test_costs_are_as_published(
         ("redirect, unknown code", "1 Query", 0.5, 0),
         (
             "create that waited, its outcome, its row, told",
-            # One put is of analytics, which keeps whose it is; the queries look for a ban.
-            "5 PutItem + 1 SendMessageBatch + 2 GetItem + 1 PublishBatch + 2 Query",
-            3.5,
+            # One put is of analytics, which keeps whose it is; a query looks for an outcome, by
+            # another delivery, the others for a ban.
+            "3 Query + 5 PutItem + 1 SendMessageBatch + 2 GetItem + 1 PublishBatch",
+            4.5,
             7,
         ),
         ("publish 20 new links", "20 PublishBatch + 20 PutItem", 0, 20),
