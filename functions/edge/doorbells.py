@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from functions.edge.log import LogLine
@@ -82,23 +83,32 @@ class Doorbells:
         return None
 
     def _again(self, event: Event, context: Any, log: LogLine) -> Any:
-        reader = self.reader.renewed()
+        # Each stream once: a second try in the same batch would repeat all that the first did.
+        ring = cache(partial(_failure, self.reader.renewed()))
 
-        def ring(message: Message) -> None:
+        def take(message: Message) -> None:
             stream = message.body["stream"]
-            try:
-                reader.ring(stream)
-            except Exception as error:
-                if message.delivery < SET_ASIDE_AT:
-                    raise
-                view = error.view if isinstance(error, ProjectionFailed) else "*"
-                kind = type(error.__cause__ or error).__name__
-                log.add(error=kind)
-                self.quarantine.add(stream, view, kind, self.runtime.now())
-                log.count("quarantined")
+            if (error := ring(stream)) is None:
+                return
+            if message.delivery < SET_ASIDE_AT:
+                raise error
+            view = error.view if isinstance(error, ProjectionFailed) else "*"
+            kind = type(error.__cause__ or error).__name__
+            log.add(error=kind)
+            self.quarantine.add(stream, view, kind, self.runtime.now())
+            log.count("quarantined")
 
         with log.closing():
-            return consume(event, context, log, "failed_retries", ring)
+            return consume(event, context, log, "failed_retries", take)
+
+
+def _failure(reader: Reader, stream: str) -> Exception | None:
+    """Rings a stream; what prevented it, if anything did."""
+    try:
+        reader.ring(stream)
+    except Exception as error:
+        return error
+    return None
 
 
 def _ring_all(records: Iterable[Event], reader: Reader, retries: Retries, log: LogLine) -> None:

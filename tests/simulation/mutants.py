@@ -187,14 +187,14 @@ MUTANTS = (
     Mutant(
         "retries acknowledged before they are done",
         "edge/doorbells.py",
-        "                if message.delivery < SET_ASIDE_AT:\n                    raise",
-        "                if message.delivery < SET_ASIDE_AT:\n                    return",
+        "            if message.delivery < SET_ASIDE_AT:\n                raise error",
+        "            if message.delivery < SET_ASIDE_AT:\n                return",
         "a message whose stream failed again is deleted",
     ),
     Mutant(
         "quarantine that keeps nothing",
         "edge/doorbells.py",
-        "                self.quarantine.add(stream, view, kind, self.runtime.now())\n",
+        "            self.quarantine.add(stream, view, kind, self.runtime.now())\n",
         "",
         "a stream that is set aside is nowhere",
     ),

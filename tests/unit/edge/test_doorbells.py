@@ -45,6 +45,7 @@ class Projector:
     """Stands for the views: notes what it was told, fails for the streams named so."""
 
     broken: frozenset[str] = frozenset()
+    asked: list[str] = field(default_factory=list)
     taken: list[Commit] = field(default_factory=list)
     rung: list[str] = field(default_factory=list)
 
@@ -60,6 +61,7 @@ class Projector:
         self.rung.append(stream)
 
     def _work(self, stream: str) -> None:
+        self.asked.append(stream)
         if stream in self.broken:
             raise RuntimeError(f"no row for {stream}")
 
@@ -189,6 +191,13 @@ class TestRetryQueue:
         assert answer == {"batchItemFailures": [{"itemIdentifier": id} for id in "bde"]}
         assert projector.rung == ["a", "c"]
         assert (world.lines[0]["outcome"], world.lines[0]["failed_retries"]) == ("failed", 3)
+
+    def test_a_stream_is_rung_once_in_a_batch_whatever_comes_of_it(self, world: World) -> None:
+        projector = Projector(frozenset("b"))
+        messages = [message(json.dumps({"stream": s}), str(n)) for n, s in enumerate("abba")]
+        answer = deliver(world, messages, projector, Queue())
+        assert answer == {"batchItemFailures": [{"itemIdentifier": id} for id in "12"]}
+        assert projector.asked == ["a", "b"]
 
     @pytest.mark.parametrize("delivery", range(1, SET_ASIDE_AT + 2))
     def test_a_stream_that_keeps_failing_is_set_aside(self, world: World, delivery: int) -> None:
