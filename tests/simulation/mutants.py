@@ -724,6 +724,20 @@ MUTANTS = (
         "links of one request are taken for repeats of one another",
     ),
     Mutant(
+        "ban without a second pass",
+        "shortener/enforcement.py",
+        '            {"Id": "again", "MessageBody": body, "DelaySeconds": AGAIN_SECONDS},\n',
+        "",
+        "a link that a container made which did not know the ban yet stays until the daily pass",
+    ),
+    Mutant(
+        "second pass at once",
+        "shortener/enforcement.py",
+        "AGAIN_SECONDS = 60",
+        "AGAIN_SECONDS = 1",
+        "as above: containers do not know the ban by then",
+    ),
+    Mutant(
         "lifted bans stay",
         "shortener/enforcement.py",
         "held = None if state is None or state.lifted else state",

@@ -34,6 +34,8 @@ from tests.support.handlers import ROOT
 
 SWEEPS = 3
 """Sweeps while clients are at work, and rounds in the end."""
+SHORTENERS = 2
+"""Clients that shorten while the last ban comes into force, with no daily pass to come."""
 STORM_SWEEPS = 4
 """Sweeps between the clients' last request and the end of all faults."""
 
@@ -124,6 +126,9 @@ class Simulation(Course):
         world.note("calm", "nothing fails from here on", "")
         self._finish("quiet", lambda: None)
         self._finish("mend", self._mend)
+        for user in users[:SHORTENERS]:
+            self._start(f"{user.name} late", user.shorten)
+        self._finish("ban", moderator.ban_again)
         # Until no read shows what was before.
         self._finish("wait", lambda: world.sleep(world.weather.staleness / 1000 + 1))
         for each in self._all:

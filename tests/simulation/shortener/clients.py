@@ -37,6 +37,7 @@ MODERATION = (
 )
 ALIASES = ("sale", "Sale", "news", "a.b")
 PATHS = ("", "/one", "/two?q=1")
+BAD_HOST = "bad.example"
 ATTEMPTS = 5
 LOSSES = 5
 """Races that an edit loses before it gives up."""
@@ -76,6 +77,8 @@ class Operation:
         return None if tag == "*" else int(tag.strip('"'))
 
 
+LATE = 20
+"""Links that a client makes while bans come into force."""
 EDITS = 40
 """Of who leads one link elsewhere again and again."""
 
@@ -144,6 +147,13 @@ class Client:
             # About as often as a container asks again, so that a read may go back.
             return (1, 2, 3)
         return (0,) * 6 + (2,) if self._shared.hot else (0, 0, 0.05, 1, 10)
+
+    def shorten(self) -> None:
+        """One link after another, whatever has become of the client's hosts and owner."""
+        for number in range(LATE):
+            body = {"long_url": f"https://{BAD_HOST}/{self.name}/{number}", "dedupe": False}
+            self._perform(self._operation("create", "POST", LINKS, body=body))
+            self._world.sleep(self._chance.choice((0.2, 1)))
 
     def settled(self) -> None:
         """When all is quiet: promises are kept, the list is the fold of the log, page by page."""
@@ -438,7 +448,7 @@ class Client:
         return self._chance.choice(pool)
 
     def _url(self) -> str:
-        host = self._chance.choice(("example.com",) * 8 + ("bad.example", "very.bad.example"))
+        host = self._chance.choice(("example.com",) * 8 + (BAD_HOST, "very.bad.example"))
         return f"https://{host}" + self._chance.choice(PATHS)
 
     def _expiry(self) -> str | None:

@@ -11,12 +11,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.simulation.invariants import Log, Logged, State
-from tests.simulation.shortener.clients import LINKS, Shared
+from tests.simulation.shortener.clients import BAD_HOST, LINKS, Shared
 from tests.simulation.shortener.links import VERDICTS, hosts, shown, stream_id
 from tests.simulation.world import Violation, World
 
-HOSTS = ("bad.example", "worse.bad.example")
+HOSTS = (BAD_HOST, f"worse.{BAD_HOST}")
 OWNERS = ("bob",)
+BANS = (*(("host", host) for host in HOSTS), *(("owner", name) for name in OWNERS))
+CONTAINERS_KNOW = 8
+"""Seconds until every container has read the directory again, and what it reads is not stale."""
 CLAIMS = {"sub": "moderator", "custom:scopes": "ops shortener:read shortener:write"}
 TRIES = 6
 STEPS = 4
@@ -74,17 +77,30 @@ class Moderator:
             raise Violation("an answer is one of the documented", f"{code} {body}: {answer}")
 
     def _ban(self, chance: random.Random) -> None:
-        kind, value = chance.choice(
-            [("host", host) for host in HOSTS] + [("owner", name) for name in OWNERS]
-        )
+        kind, value = chance.choice(BANS)
         if chance.random() < 0.6:
-            body = {"kind": kind, "value": value, "reason": "harm"}
-            answer = self._insist("POST", "/v1/bans", body)
-            if answer is not None and answer[0] not in (200, 409):
-                raise Violation("an answer is one of the documented", f"{body}: {answer}")
-            if answer is not None and answer[0] == 200 and not self._log.of(ban_id(kind, value)):
-                raise Violation("what is acknowledged is in the log", f"{body}")
-            return
+            self._impose(kind, value)
+        else:
+            self._lift(kind, value)
+
+    def ban_again(self) -> None:
+        """Bans whom no ban is over, while those who shorten are at it."""
+        kind, value = self._world.plan.chance(f"{self.name} again").choice(BANS)
+        if self._in_force(ban_id(kind, value)):
+            self._lift(kind, value)
+        # Until every container has seen that there is none.
+        self._world.sleep(CONTAINERS_KNOW)
+        self._impose(kind, value)
+
+    def _impose(self, kind: str, value: str) -> None:
+        body = {"kind": kind, "value": value, "reason": "harm"}
+        answer = self._insist("POST", "/v1/bans", body)
+        if answer is not None and answer[0] not in (200, 409):
+            raise Violation("an answer is one of the documented", f"{body}: {answer}")
+        if answer is not None and answer[0] == 200 and not self._log.of(ban_id(kind, value)):
+            raise Violation("what is acknowledged is in the log", f"{body}")
+
+    def _lift(self, kind: str, value: str) -> None:
         known = bool(self._log.of(ban_id(kind, value)))
         answer = self._insist(
             "DELETE", f"/v1/bans?{urlencode({'kind': kind, 'value': value})}", None
