@@ -812,6 +812,13 @@ MUTANTS = (
         "who stood still writes where a commit was deleted",
     ),
     Mutant(
+        "trim by the oldest commit",
+        "kernel/purge.py",
+        "if max(map(_at, middle))",
+        "if min(map(_at, middle))",
+        "as above, where the stream is older than who stands still",
+    ),
+    Mutant(
         "trim of whatever stands there",
         "kernel/purge.py",
         " if _at(each) <= tombstone.metadata.at]",

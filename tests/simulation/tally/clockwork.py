@@ -142,16 +142,22 @@ class Clockwork:
         were closed and purged by others; never returns."""
         chance = self._world.plan.chance("lingerer")
         while True:
-            stream = stream_id(chance.choice(NAMES))
-            if not (commits := self._log.of(stream)) or commits[-1].state["closed_at"] is not None:
+            streams = [stream_id(name) for name in NAMES]
+            stream = chance.choice([each for each in streams if self._is_open(each)] or streams)
+            if not self._is_open(stream):
                 self._world.scheduler.park(("begun", stream))
                 continue
+            commits = self._log.of(stream)
             self._world.sleep(max(0, due(commits[-1].state) - self._world.now) / 1000)
             try:
                 self._close(stream, chance.choice((0, 1, 5)))
             except (Crash, Exception) as failure:
                 self._world.note("lingerer", stream, f"stops: {failure!r}")
             self._world.sleep(1)
+
+    def _is_open(self, stream: str) -> bool:
+        commits = self._log.of(stream)
+        return bool(commits) and commits[-1].state["closed_at"] is None
 
     def _close(self, stream: str, late: int) -> None:
         runtime = self._world.operator(STILL)

@@ -11,6 +11,7 @@ from tests.simulation.invariants import Capability, Log, Logged, State
 from tests.simulation.tally.decider import (
     GRACE_MS,
     IDLE_MS,
+    LONGEST_RUN_MS,
     SNAPSHOT_EVERY,
     TOMBSTONE_MS,
     stream_id,
@@ -21,6 +22,9 @@ from tests.support.http_api import Response
 NAMES = ("votes", "views", "visits")
 """Two of them are due in the same lane."""
 ATTEMPTS = 6
+EARLY_MS = 5_000
+KEPT = LONGEST_RUN_MS // (IDLE_MS - EARLY_MS) + 5
+"""Counts that keep a tally open for longer than anybody runs."""
 PATIENCE = 7200
 """Seconds that a client waits for time to do what is due."""
 
@@ -109,19 +113,25 @@ class Command:
 
 
 class Counter:
-    """A client of tallies. `waits`: how often he comes back only when something is due."""
+    """A client of tallies. `waits`: how often he comes back only when something is due. `keeps`:
+    whether he begins by counting on one of them for long."""
 
-    def __init__(self, world: World, log: Log, number: int, commands: int, waits: int) -> None:
+    def __init__(
+        self, world: World, log: Log, number: int, commands: int, waits: int, *, keeps: bool
+    ) -> None:
         self.name = f"counter.{number}"
         self._world = world
         self._log = log
         self._commands = commands
+        self._keeps = keeps
         self._chance = world.plan.chance(self.name)
         self._waits = set(self._chance.sample(range(commands), min(waits, commands)))
         self._done: list[Command] = []
 
     def run(self) -> None:
         """The client's whole life."""
+        if self._keeps:
+            self._keep(self._chance.choice(NAMES))
         for number in range(self._commands):
             self._world.sleep(self._chance.choice((0, 0, 0.05, 2)))
             name = self._chance.choice(NAMES)
@@ -135,10 +145,21 @@ class Counter:
                 continue
             self._count(number, name)
 
+    def _keep(self, name: str) -> None:
+        """Counts whenever time is about to close a tally, until it is older than anybody who stands
+        still can be."""
+        for number in range(self._commands, self._commands + KEPT):
+            self._count(number, name)
+            commits = self._log.of(stream_id(name))
+            if not commits or commits[-1].state["closed_at"] is not None:
+                return
+            early = due(commits[-1].state) - EARLY_MS
+            self._world.sleep(max(0, early - self._world.now) / 1000)
+
     def _count(self, number: int, name: str) -> None:
         amounts = json.dumps([self._chance.randint(1, 9)] * self._chance.choice((1, 1, 3)))
         head = self._log.head(stream_id(name))
-        opens = number == 0 or (not head and self._chance.random() < 0.8)
+        opens = not self._done or (not head and self._chance.random() < 0.8)
         tag = self._chance.choice(("*", "*", f'"{head or 1}"'))
         command = Command(f"{self.name}.{number}", name, None if opens else amounts, tag)
         self._perform(command)
@@ -226,4 +247,8 @@ def counters(world: World, log: Log) -> list[Counter]:
     chance = world.plan.chance("counters")
     commands, waits = chance.choice((3, 8, 14)), chance.choice((0, 2, 4))
     number = chance.choice((0, 2, 4))
-    return [Counter(world, log, place, commands, waits) for place in range(number)]
+    keeps = chance.random() < 0.6
+    return [
+        Counter(world, log, place, commands, waits, keeps=keeps and not place)
+        for place in range(number)
+    ]
