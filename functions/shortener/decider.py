@@ -249,25 +249,27 @@ def _check_together(terms: Terms) -> None:
 
 
 def _moderate(command: Moderate, link: Link) -> list[Event]:
-    if (command.standing, None) == (link.standing, link.ban):
-        return []
     match command.standing:
         case "clear":
-            return [LinkCleared()]
+            return _unless_so(link, LinkCleared())
         case "quarantined":
-            return [LinkQuarantined(command.reason)]
+            return _unless_so(link, LinkQuarantined(command.reason))
         case "banned":
-            return [LinkBanned(command.reason)]
+            return _unless_so(link, LinkBanned(command.reason))
         case _:
             assert_never(command.standing)
 
 
 def _enforce(command: Enforce, link: Link) -> list[Event]:
-    if command.ban == link.ban or (link.standing == BANNED and link.ban is None):
+    if link.ban is None and (command.ban is None or link.standing == BANNED):
         return []
     if command.ban is not None:
-        return [LinkBanned(command.reason, command.ban)]
+        return _unless_so(link, LinkBanned(command.reason, command.ban))
     return [LinkCleared() if link.quarantine is None else LinkQuarantined(link.quarantine)]
+
+
+def _unless_so(link: Link, event: Event) -> list[Event]:
+    return [] if _evolved(link, event) == link else [event]
 
 
 def _pass_time(now: int, link: Link) -> list[Event]:

@@ -117,7 +117,7 @@ class Enforcer:
             self._confirm(ban)
         if self._settled(link, ban):
             return
-        reason = self._directory.bans[ban].reason if ban is not None else ""
+        reason = self._reason(ban) if ban is not None else ""
         try:
             self._commands.execute(stream, Enforce(ban, reason), self._context())
             self.held += 1
@@ -129,7 +129,12 @@ class Enforcer:
         return self._directory.over_link(link.owner, hosts)
 
     def _settled(self, link: Link, ban: str | None) -> bool:
-        return link.ban == ban or (link.standing == BANNED and link.ban is None)
+        if link.ban is None and link.standing == BANNED:
+            return True
+        return link.ban == ban and (ban is None or link.reason == self._reason(ban))
+
+    def _reason(self, ban: str) -> str:
+        return self._directory.bans[ban].reason
 
     def _unconfirmed(self, ban: str) -> bool:
         return self._now() - self._confirmed.get(ban, 0) >= CONFIRMED_MS

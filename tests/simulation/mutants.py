@@ -738,6 +738,20 @@ MUTANTS = (
         "as above: containers do not know the ban by then",
     ),
     Mutant(
+        "a ban's first reason stays",
+        "shortener/enforcement.py",
+        "return link.ban == ban and (ban is None or link.reason == self._reason(ban))",
+        "return link.ban == ban",
+        "an owner is shown what a ban was for, not what it is for",
+    ),
+    Mutant(
+        "a standing's first reason stays",
+        "shortener/decider.py",
+        "return [] if _evolved(link, event) == link else [event]",
+        "return [] if _evolved(link, event).standing == link.standing else [event]",
+        "as above, of a single link; and a ban's stays a ban's, whatever a moderator says",
+    ),
+    Mutant(
         "lifted bans stay",
         "shortener/enforcement.py",
         "held = None if state is None or state.lifted else state",

@@ -233,6 +233,18 @@ def test_a_moderators_own_ban_survives_the_end_of_another(stack: Stack) -> None:
     assert (link(stack, code)["standing"], link(stack, code)["reason"]) == ("banned", "malware")
 
 
+def test_the_reason_that_an_owner_is_shown_is_the_one_that_was_given_last(stack: Stack) -> None:
+    code, under = create(stack), create(stack, EVIL)
+    path = f"/v1/links/{code}/standing"
+    for reason in ("malware", "phishing"):
+        standing = {"standing": "quarantined", "reason": reason}
+        assert ops(stack, "PUT", path, json=standing).json()["reason"] == reason
+    for reason in ("malware", "phishing"):
+        impose(stack, {**HOST_BAN, "reason": reason})
+        stack.drain()
+        assert link(stack, under)["reason"] == reason
+
+
 def test_a_quarantine_beneath_bans_comes_back_when_they_end(stack: Stack) -> None:
     code = create(stack, EVIL, user="mallory")
     standing = {"standing": "quarantined", "reason": "reported"}

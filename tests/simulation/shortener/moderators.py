@@ -21,6 +21,7 @@ BANS = (*(("host", host) for host in HOSTS), *(("owner", name) for name in OWNER
 CONTAINERS_KNOW = 8
 """Seconds until every container has read the directory again, and what it reads is not stale."""
 CLAIMS = {"sub": "moderator", "custom:scopes": "ops shortener:read shortener:write"}
+REASONS = ("reported", "harm")
 TRIES = 6
 STEPS = 4
 
@@ -52,18 +53,18 @@ class Moderator:
             if (strict and chance.random() < 0.7) or not codes:
                 self._ban(chance)
             elif (his := [code for code in codes if self._is_banned_at_times(code)]) and strict:
-                self._judge(chance.choice(his), "quarantined")
+                self._judge(chance, chance.choice(his), "quarantined")
             else:
                 code = codes[0] if self._shared.hot else chance.choice(codes)
                 standing = chance.choice(("quarantined", "banned", "clear", "clear"))
-                self._judge(code, standing)
+                self._judge(chance, code, standing)
 
     def _is_banned_at_times(self, code: str) -> bool:
         """Whether a link's owner is, so that what it was judged before lies beneath."""
         return any(c.state["owner"] in OWNERS for c in self._log.of(stream_id(code))[-1:])
 
-    def _judge(self, code: str, standing: str) -> None:
-        body = {"standing": standing, "reason": "reported"}
+    def _judge(self, chance: random.Random, code: str, standing: str) -> None:
+        body = {"standing": standing, "reason": chance.choice(REASONS)}
         answer = self._insist("PUT", f"{LINKS}/{code}/standing", body)
         if answer is None:
             return
@@ -71,7 +72,9 @@ class Moderator:
         if status == 200:
             version = link["version"]
             state = self._log.state(stream_id(code), version)
-            if link != shown(state, version) or state["standing"] != standing:
+            why = None if standing == "clear" else body["reason"]
+            given = (state["standing"], state["reason"], state["ban"]) == (standing, why, None)
+            if link != shown(state, version) or not given:
                 raise Violation("a standing is what was judged", f"{body}: {link}")
         elif status not in (409, 410):
             raise Violation("an answer is one of the documented", f"{code} {body}: {answer}")
@@ -79,7 +82,7 @@ class Moderator:
     def _ban(self, chance: random.Random) -> None:
         kind, value = chance.choice(BANS)
         if chance.random() < 0.6:
-            self._impose(kind, value)
+            self._impose(kind, value, chance.choice(REASONS))
         else:
             self._lift(kind, value)
 
@@ -90,10 +93,10 @@ class Moderator:
             self._lift(kind, value)
         # Until every container has seen that there is none.
         self._world.sleep(CONTAINERS_KNOW)
-        self._impose(kind, value)
+        self._impose(kind, value, REASONS[0])
 
-    def _impose(self, kind: str, value: str) -> None:
-        body = {"kind": kind, "value": value, "reason": "harm"}
+    def _impose(self, kind: str, value: str, reason: str) -> None:
+        body = {"kind": kind, "value": value, "reason": reason}
         answer = self._insist("POST", "/v1/bans", body)
         if answer is not None and answer[0] not in (200, 409):
             raise Violation("an answer is one of the documented", f"{body}: {answer}")
@@ -139,6 +142,9 @@ class Moderator:
             if not over and (state["standing"], state["reason"]) != (verdict := _verdict(commits)):
                 detail = f"{stream} has {state['standing']}, judged {verdict}"
                 raise Violation("what moderation gave comes back when no ban is left", detail)
+            if state["ban"] is not None and state["reason"] != (why := self._reason(state["ban"])):
+                detail = f"{stream} has {state['reason']} by {state['ban']}, for {why}"
+                raise Violation("a link tells what its ban is for", detail)
             if state["ban"] is not None:
                 self._world.coverage.hit("bans", "shortener", "enforced")
             elif any(kind == "LinkCleared" for c in commits for kind, _, _ in c.events):
@@ -152,6 +158,9 @@ class Moderator:
                 names.append(ban_id("host", host))
                 host = host.partition(".")[2]
         return [each for each in names if self._in_force(each)]
+
+    def _reason(self, ban: str) -> str:
+        return str(self._log.of(ban)[-1].state["reason"])
 
     def _in_force(self, ban: str) -> bool:
         commits = self._log.of(ban)

@@ -201,7 +201,11 @@ MODERATED = st.builds(
     Moderate,
     st.sampled_from(["clear", "quarantined", "banned"]),
     st.sampled_from(["", "looked at"]),
-) | st.builds(Enforce, st.sampled_from([None, "ban#host#a", "ban#owner#b"]))
+) | st.builds(
+    Enforce,
+    st.sampled_from([None, "ban#host#a", "ban#owner#b"]),
+    st.sampled_from(["harm", "spam"]),
+)
 CHANGES: st.SearchStrategy[Command] = EDITED | MODERATED | st.just(DeleteLink(NOW))
 
 
@@ -229,8 +233,12 @@ def test_the_standing_that_moderation_gave_comes_back_when_no_ban_is_left(
     for command in commands:
         link = DECIDER.fold(link, DECIDER.decide(command, link))  # type: ignore[assignment]
         if isinstance(command, Moderate):
-            verdict = (link.standing, link.reason)
-            assert (link.standing, link.ban) == (command.standing, None)
+            why = None if command.standing == "clear" else command.reason
+            verdict = (command.standing, why)
+            assert (link.standing, link.reason, link.ban) == (*verdict, None)
+        elif isinstance(command, Enforce) and link.ban is not None:
+            assert (link.ban, link.reason) == (command.ban, command.reason)
+        assert not DECIDER.decide(command, link)
     link = DECIDER.fold(link, DECIDER.decide(Enforce(None), link))  # type: ignore[assignment]
     assert (link.standing, link.reason, link.ban) == (*verdict, None)
 
