@@ -752,6 +752,13 @@ MUTANTS = (
         "as above, of a single link; and a ban's stays a ban's, whatever a moderator says",
     ),
     Mutant(
+        "directory kept for long",
+        "shortener/directory.py",
+        "FRESH_MS = 5_000",
+        "FRESH_MS = 90_000",
+        "who was banned a minute ago shortens on",
+    ),
+    Mutant(
         "lifted bans stay",
         "shortener/enforcement.py",
         "held = None if state is None or state.lifted else state",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 from tests.simulation.invariants import Log, Logged, State
 from tests.simulation.shortener.accepted import Promises
@@ -77,8 +78,6 @@ class Operation:
         return None if tag == "*" else int(tag.strip('"'))
 
 
-LATE = 20
-"""Links that a client makes while bans come into force."""
 EDITS = 40
 """Of who leads one link elsewhere again and again."""
 
@@ -149,11 +148,18 @@ class Client:
         return (0,) * 6 + (2,) if self._shared.hot else (0, 0, 0.05, 1, 10)
 
     def shorten(self) -> None:
-        """One link after another, whatever has become of the client's hosts and owner."""
-        for number in range(LATE):
+        """One link after another, until every container must know the last ban."""
+        for number in count():
             body = {"long_url": f"https://{BAD_HOST}/{self.name}/{number}", "dedupe": False}
-            self._perform(self._operation("create", "POST", LINKS, body=body))
-            self._world.sleep(self._chance.choice((0.2, 1)))
+            operation = self._operation("create", "POST", LINKS, body=body)
+            self._perform(operation)
+            ban = self._shared.last_ban
+            if ban is not None and ban.known_at < operation.asked:
+                made = operation.answer is not None and operation.answer.status == 201
+                bound = not made or not ban.over(self._user, BAD_HOST)
+                self._expect("a ban binds all who shorten", operation, bound)
+                return
+            self._world.sleep(self._chance.choice((0.5, 1)))
 
     def settled(self) -> None:
         """When all is quiet: promises are kept, the list is the fold of the log, page by page."""
@@ -1059,14 +1065,28 @@ class Ticket:
     operation: Operation
 
 
+class LastBan(NamedTuple):
+    """A ban that all containers know since `known_at` (epoch ms)."""
+
+    kind: str
+    value: str
+    known_at: int
+
+    def over(self, owner: str, host: str) -> bool:
+        """Whether an owner's links to a host are under it."""
+        return self.value == (owner if self.kind == "owner" else host)
+
+
 @dataclass
 class Shared:
     """What clients know of one another's doings: the codes that were given out, those with a cap
     or a password, the versions that each user has seen of his own, the streams that dedupe made,
     the creates that were accepted. `hot`: nearly all that a user does concerns one link. `led`: the
-    link that is led elsewhere again and again, once there is one."""
+    link that is led elsewhere again and again, once there is one. `last_ban`: the one that comes
+    into force when all else is quiet."""
 
     hot: bool
+    last_ban: LastBan | None = None
     led: str = ""
     guarded: dict[str, None] = field(default_factory=dict)
     tickets: list[Ticket] = field(default_factory=list)

@@ -11,15 +11,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.simulation.invariants import Log, Logged, State
-from tests.simulation.shortener.clients import BAD_HOST, LINKS, Shared
+from tests.simulation.shortener.clients import BAD_HOST, LINKS, LastBan, Shared
 from tests.simulation.shortener.links import VERDICTS, hosts, shown, stream_id
 from tests.simulation.world import Violation, World
 
 HOSTS = (BAD_HOST, f"worse.{BAD_HOST}")
 OWNERS = ("bob",)
 BANS = (*(("host", host) for host in HOSTS), *(("owner", name) for name in OWNERS))
-CONTAINERS_KNOW = 8
-"""Seconds until every container has read the directory again, and what it reads is not stale."""
+PROJECTED_MS = 2_000
+"""Within which a ban is in the directory, when all is quiet."""
+BINDS_MS = 5_000
+"""From when on it binds new links (functions/shortener/README.md)."""
 CLAIMS = {"sub": "moderator", "custom:scopes": "ops shortener:read shortener:write"}
 REASONS = ("reported", "harm")
 TRIES = 6
@@ -55,7 +57,9 @@ class Moderator:
             elif (his := [code for code in codes if self._is_banned_at_times(code)]) and strict:
                 self._judge(chance, chance.choice(his), "quarantined")
             else:
-                code = codes[0] if self._shared.hot else chance.choice(codes)
+                # What a warning keeps back, a cap or a password guards.
+                guarded = list(self._shared.guarded) if chance.random() < 0.3 else []
+                code = codes[0] if self._shared.hot else chance.choice(guarded or codes)
                 standing = chance.choice(("quarantined", "banned", "clear", "clear"))
                 self._judge(chance, code, standing)
 
@@ -91,9 +95,13 @@ class Moderator:
         kind, value = self._world.plan.chance(f"{self.name} again").choice(BANS)
         if self._in_force(ban_id(kind, value)):
             self._lift(kind, value)
-        # Until every container has seen that there is none.
-        self._world.sleep(CONTAINERS_KNOW)
+        self._world.sleep(self._known_after() / 1000)
         self._impose(kind, value, REASONS[0])
+        self._shared.last_ban = LastBan(kind, value, self._world.now + self._known_after())
+
+    def _known_after(self) -> int:
+        """Milliseconds until every container has read what it is told is in the directory."""
+        return PROJECTED_MS + BINDS_MS + self._world.weather.staleness
 
     def _impose(self, kind: str, value: str, reason: str) -> None:
         body = {"kind": kind, "value": value, "reason": reason}
