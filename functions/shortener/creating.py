@@ -18,6 +18,7 @@ from functions.shortener.admission import Admission
 from functions.shortener.decider import DAY_MS, DECIDER
 from functions.shortener.deferring import Deferred, packed
 from functions.shortener.issuing import Issued, Issuer, Wish
+from functions.shortener.passwords import sealed
 from functions.shortener.schemas import NewLink
 from functions.shortener.strategies import strategy
 from functions.shortener.wishing import wish
@@ -73,13 +74,14 @@ class Creator:
 
     def _asked(self, request: Request, body: NewLink, own_key: str | None) -> tuple[Wish, Context]:
         asked = body.model_dump(exclude_unset=True, exclude={"idempotency_key"})
+        key = own_key or idempotency_key(request)
         # The same for one body and for one of many: a repeat in the other form is a repeat.
-        payload = to_json(["POST /v1/links", asked])
+        payload = to_json(["POST /v1/links", sealed(asked, request.caller.user, key)])
         surroundings = context(request, self._runtime, payload, own_key)
         wished = wish(
             asked,
             expires_at=surroundings.now + self._lifetime_ms,
-            key=own_key or idempotency_key(request),
+            key=key,
             accept=self._admission.accept(request),
             entropy=self._runtime.entropy,
         )

@@ -6,7 +6,9 @@ Cost: 19 MiB, 2 passes, 1 lane, the least that OWASP's Password Storage Cheat Sh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
 
 SALT_BYTES = 16
 """As RFC 9106, 3.1, recommends for passwords."""
@@ -24,6 +26,16 @@ def _hasher() -> PasswordHasher:
 def hashed(password: str, salt: bytes) -> str:
     """The hash to keep, with its salt (SALT_BYTES of entropy) and cost in it."""
     return _hasher().hash(password, salt=salt)
+
+
+def sealed(asked: Mapping[str, Any], actor: str, key: str | None) -> dict[str, Any]:
+    """What a command asks for, as it is digested to tell its repeats: with its password as a hash,
+    the same each time under one idempotency key. Whoever has the events must not find a password
+    faster by its command's digest than by the hash that is kept."""
+    if key is None or not asked.get("password"):
+        return dict(asked)
+    salt = blake2b(f"{actor}\n{key}".encode(), digest_size=SALT_BYTES).digest()
+    return {**asked, "password": hashed(asked["password"], salt)}
 
 
 def matches(password: str, kept: str) -> bool:

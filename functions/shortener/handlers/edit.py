@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from functions.edge.command import context, etag, expected_versions
+from functions.edge.command import context, etag, expected_versions, idempotency_key
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.runtime import Handler, Runtime, entry
 from functions.edge.settings import settings
@@ -22,6 +22,7 @@ from functions.shortener.decider import (
     Link,
     TransferLink,
 )
+from functions.shortener.passwords import sealed
 from functions.shortener.routing import stream_of
 from functions.shortener.schemas import DomainQuery, LinkPatch, Transfer, link_body
 from functions.shortener.terms import kept
@@ -67,7 +68,8 @@ def build(runtime: Runtime) -> Handler:
         changes = parse_body(LinkPatch, request).changes()
         aimed = aim(request)
         new = kept(changes, admission.accept(request), runtime.entropy)
-        return show(execute(request, aimed, EditLink(runtime.now(), new), changes))
+        signed = sealed(changes, request.caller.user, idempotency_key(request))
+        return show(execute(request, aimed, EditLink(runtime.now(), new), signed))
 
     def transfer(request: Request) -> Answer:
         owner = parse_body(Transfer, request).owner

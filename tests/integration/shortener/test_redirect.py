@@ -12,6 +12,8 @@ import jsonschema
 import pytest
 
 from functions.edge.validation import to_text
+from functions.kernel.codec import to_json
+from functions.kernel.ring import Signature
 from functions.shortener.hotlinks import FRESH_MS, STALE_MS
 from tests.support.handlers import ROOT
 from tests.support.http_api import Response
@@ -116,6 +118,42 @@ def test_a_password_is_nowhere_to_be_seen(stack: Stack) -> None:
     assert made["password"] is True
     assert history.json()["items"][0]["data"]["password"] is True
     assert "sesame" not in json.dumps(stack.logs)
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"), [({"title": "Mine"}, True), ({"password": "4711"}, False)]
+)
+def test_the_digest_of_a_command_does_not_give_its_password_away(
+    stack: Stack, terms: Mapping[str, Any], told: bool
+) -> None:
+    def is_kept(payload: list[Any]) -> bool:
+        signature = Signature.of(actor="alice", key="once", payload=to_json(payload))
+        table = stack.functions["ShortenerCreate"].env["EVENTS_TABLE"]
+        items = stack.client("dynamodb").scan(TableName=table)["Items"]
+        kept = [value["B"] for item in items for value in item.values() if "B" in value]
+        return any(signature.payload in each for each in kept)
+
+    key = {"idempotency-key": "once"}
+    made = stack.request(
+        "POST", "/v1/links", user="alice", json={"long_url": URL, **terms}, headers=key
+    )
+    assert is_kept(["POST /v1/links", {"long_url": URL, **terms}]) == told
+    code, edit = create(stack, dedupe=False)["code"], {"if-match": "*", **key}
+    path = f"/v1/links/{code}"
+    stack.request("PATCH", path, user="alice", json=terms, headers=edit)
+    assert is_kept(["PATCH /v1/links/{code}", code, terms]) == told
+    assert made.status == 201
+
+
+def test_a_key_stands_for_one_password(stack: Stack) -> None:
+    def ask(password: str) -> Response:
+        body = {"long_url": URL, "password": password}
+        key = {"idempotency-key": "once"}
+        return stack.request("POST", "/v1/links", user="alice", json=body, headers=key)
+
+    first = ask("open sesame")
+    assert ask("open sesame").json() == first.json()
+    assert ask("open barley").status == 422
 
 
 def test_passwords_cannot_be_tried_without_end(stack: Stack) -> None:
