@@ -36,6 +36,8 @@ RARE = {
 """Calls that come so seldom that chance alone would hardly ever make them fail."""
 SELDOM = {"ShortenerExecute", "ShortenerPending", "ShortenerOps", "ShortenerBulk"}
 """Functions that run so seldom that all their calls are rare."""
+SELDOM_CALLED = {("ShortenerRedirect", "GetItem")}
+"""A rare call among many of a function."""
 NOT_SIMULATED = {
     "ShortenerQr": "it reads one link like the redirect; tests/integration/test_qr.py has it",
     "ShortenerReport": "reports change no link; tests/integration/test_reports.py has them",

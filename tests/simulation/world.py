@@ -30,6 +30,7 @@ from tests.simulation.chaos import (
     NOT_SIMULATED,
     RARE,
     SELDOM,
+    SELDOM_CALLED,
     Chaos,
     Fault,
     Plan,
@@ -297,7 +298,10 @@ def _rare(deployed: Deployment) -> list[tuple[str, str, str]]:
         for function, service, operation in sorted(set(calls(deployed)))
         for kind in dict.fromkeys(call_kinds(function, service, operation))
         # A conflict must last for the kernel to give up.
-        if operation in RARE or function in (scheduled | SELDOM) or kind == "conflict"
+        if operation in RARE
+        or function in (scheduled | SELDOM)
+        or (function, operation) in SELDOM_CALLED
+        or kind == "conflict"
         if function not in NOT_SIMULATED
     ]
 

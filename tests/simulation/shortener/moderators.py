@@ -57,11 +57,15 @@ class Moderator:
             elif (his := [code for code in codes if self._is_banned_at_times(code)]) and strict:
                 self._judge(chance, chance.choice(his), "quarantined")
             else:
-                # What a warning keeps back, a cap or a password guards.
-                guarded = list(self._shared.guarded) if chance.random() < 0.3 else []
-                code = codes[0] if self._shared.hot else chance.choice(guarded or codes)
-                standing = chance.choice(("quarantined", "banned", "clear", "clear"))
-                self._judge(chance, code, standing)
+                self._judge(chance, *self._judgement(chance, codes))
+
+    def _judgement(self, chance: random.Random, codes: Sequence[str]) -> tuple[str, str]:
+        """A link, and the standing that it gets."""
+        if (guarded := list(self._shared.guarded)) and chance.random() < 0.4:
+            # A warning must not tell what a password keeps back.
+            return chance.choice(guarded), "quarantined"
+        code = codes[0] if self._shared.hot else chance.choice(codes)
+        return code, chance.choice(("quarantined", "banned", "clear", "clear"))
 
     def _is_banned_at_times(self, code: str) -> bool:
         """Whether a link's owner is, so that what it was judged before lies beneath."""
