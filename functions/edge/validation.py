@@ -16,6 +16,8 @@ from functions.edge.problem import Problem
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
+"""The first and the last millisecond that `to_text` can show: of the years 1 and 9999."""
 
 M = TypeVar("M", bound="Schema")
 
@@ -78,7 +80,10 @@ def to_millis(text: object) -> int:
     """Epoch milliseconds of an RFC 3339 time. Raises ValueError."""
     if not isinstance(text, str) or not _RFC3339.fullmatch(text):
         raise ValueError("not an RFC 3339 time with a zone, such as 2030-01-31T12:00:00Z")
-    return round(datetime.fromisoformat(text.upper()).timestamp() * 1000)
+    millis = round(datetime.fromisoformat(text.upper()).timestamp() * 1000)
+    if not FIRST <= millis <= LAST:
+        raise ValueError("not within the years 1 to 9999 in UTC")
+    return millis
 
 
 def to_text(millis: int) -> str:

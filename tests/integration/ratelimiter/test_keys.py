@@ -194,6 +194,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"expires_at": "soon"}, "expires_at"),
     ({"expires_at": "1999-01-01T00:00:00Z"}, "expires_at"),
     ({"expires_at": 5}, "expires_at"),
+    ({"expires_at": "9999-12-31T23:59:59-01:00"}, "expires_at"),
     ({"secret": "mine"}, "secret"),
 ]
 

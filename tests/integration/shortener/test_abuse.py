@@ -50,6 +50,8 @@ FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
     "expiry in the year 9999": ("expires_at", {"expires_at": "9999-12-31T23:59:59Z"}),
     "expiry without a zone": ("expires_at", {"expires_at": "2027-01-01T00:00:00"}),
     "expiry as a number": ("expires_at", {"expires_at": 1}),
+    "start before the year 1": ("not_before", {"not_before": "0001-01-01T00:00:00+01:00"}),
+    "start after the year 9999": ("not_before", {"not_before": "9999-12-31T23:59:59-01:00"}),
     "status that is no redirect": ("redirect_status", {"redirect_status": 200}),
     "status as text": ("redirect_status", {"redirect_status": "302"}),
     "unknown field": ("owner", {"owner": "somebody"}),

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import Field
 
 from functions.edge.http import MAX_BODY_BYTES, Request
 from functions.edge.problem import Problem
 from functions.edge.validation import (
+    FIRST,
+    LAST,
     Moment,
     Query,
     Schema,
@@ -87,6 +89,11 @@ class TestBodies:
             pytest.param({"text": "t", "loud": 1}, {"loud"}, id="number-for-boolean"),
             pytest.param({"text": "t", "due": 1000}, {"due"}, id="number-for-time"),
             pytest.param({"text": "t", "due": "soon"}, {"due"}, id="words-for-time"),
+            pytest.param(
+                {"text": "t", "due": "0001-01-01T00:00:00+01:00"},
+                {"due"},
+                id="time-before-all-years",
+            ),
             pytest.param({"text": "t", "stars": float("nan")}, {"stars"}, id="nan"),
             pytest.param({"text": "t", "stars": float("inf")}, {"stars"}, id="infinity"),
             pytest.param(
@@ -221,6 +228,9 @@ class TestTimes:
             "2030-01-31T12:60:00Z",
             "0000-01-01T00:00:00Z",
             "12030-01-31T12:00:00Z",
+            "0001-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-01:00",
+            "9999-12-31T23:59:59.9996Z",
             " 2030-01-31T12:00:00Z",
             "2030-01-31T12:00:00Z\n",
             "\uff12030-01-31T12:00:00Z",
@@ -234,7 +244,19 @@ class TestTimes:
         with pytest.raises(ValueError):  # noqa: PT011 (pydantic shows the reason of any)
             to_millis(text)
 
-    @given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+    @given(st.datetimes(), st.sampled_from(["Z", "+00:01", "-00:01", "+23:59", "-23:59"]))
+    @example(datetime.min, "+00:01")
+    @example(datetime.max, "Z")
+    def test_what_is_taken_can_be_shown(self, moment: datetime, zone: str) -> None:
+        try:
+            millis = to_millis(moment.isoformat(timespec="microseconds") + zone)
+        except ValueError:
+            return
+        assert to_millis(to_text(millis)) == millis
+
+    @given(st.integers(FIRST, LAST))
+    @example(FIRST)
+    @example(LAST)
     def test_what_is_shown_reads_back_as_the_same_moment(self, millis: int) -> None:
         assert to_millis(to_text(millis)) == millis
 
