@@ -50,12 +50,13 @@ class Retries:
         """Rings a stream, whatever comes of it."""
         self.attempt(stream, lambda: reader.ring(stream))
 
-    def close(self) -> None:
-        """Hands the failed streams to the queue. Raises if the queue does not take them."""
+    def hand_over(self) -> None:
+        """Gives the failed streams to the queue. Raises if the queue does not take them."""
         self._log.count("retried_streams", len(self.failed))
         if self.failed:
             bodies = [{"stream": stream} for stream in self.failed]
             send(self._runtime.client("sqs"), self._url, bodies)
+            self.failed = []
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Doorbells:
         with log.closing():
             retries = Retries(self.runtime, self.queue_url, log)
             _ring_all(records, self.reader.renewed(), retries, log)
-            retries.close()
+            retries.hand_over()
         return None
 
     def _again(self, event: Event, context: Any, log: LogLine) -> Any:

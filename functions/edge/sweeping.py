@@ -37,13 +37,15 @@ def sweeper(
         def has_time() -> bool:
             return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
 
+        def hand_over() -> None:
+            for retry in retries:
+                retry.hand_over()
+
         with log.closing():
             aside = {each.stream for each in wired.quarantine.all()}
-            swept = sweep(wired.store, wired.table, rung, has_time, aside)
+            swept = sweep(wired.store, wired.table, rung, has_time, aside, hand_over)
             log.count("swept_streams", swept.rung)
             log.add(checked=swept.checked, complete=swept.complete)
-            for retry in retries:
-                retry.close()
             log.count("dropped_rows", drop_retired(wired.table, runtime.now(), has_time))
 
     return handler

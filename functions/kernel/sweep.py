@@ -38,10 +38,13 @@ def sweep(
     readers: Sequence[tuple[Reader, Ring]],
     has_time: Callable[[], bool],
     aside: Collection[str] = (),
+    hand_over: Callable[[], None] = lambda: None,
 ) -> Swept:
     """Goes through the event table while `has_time()`, from where the last run stopped.
 
-    Each reader comes with how it is rung. Streams in `aside` are left alone.
+    Each reader comes with how it is rung. Streams in `aside` are left alone. `hand_over()` is
+    called after each slice, before its place is noted: it brings to safety what the rings failed
+    with, which no later slice may take along if it dies.
     """
     position, checked, rung = table.mark(MARK), 0, 0
     while True:
@@ -54,6 +57,7 @@ def sweep(
                 ring(current, stream)
             late |= behind
         checked, rung = checked + len(heads), rung + len(late)
+        hand_over()
         table.set_mark(MARK, position)
         if position is None or not has_time():
             return Swept(checked, rung, complete=position is None)

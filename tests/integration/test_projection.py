@@ -191,6 +191,26 @@ def test_a_sweep_that_dies_is_taken_up_where_it_stopped(stack: Stack) -> None:
     assert listed(stack) == folded(stack)
 
 
+def test_what_a_sweep_failed_with_outlives_a_later_slice_that_dies(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.kernel.sweep.SLICE", 1)
+    for number in range(2):
+        ask(stack, "POST", "", json={"long_url": f"https://example.com/{number}"})
+    stack.stream_records()
+    # The SDK tries three times before the sweep gives this stream to the queue.
+    stack.faults.fail(
+        "dynamodb", "PutItem", "InternalServerError", status=500, times=3, function="ShortenerSweep"
+    )
+    # Lambda tries three times, too, before it leaves the second slice to the next day's run.
+    stack.faults.crash_before("dynamodb", "Scan", skip=1, times=3, function="ShortenerSweep")
+    stack.tick("ShortenerSweep")
+    stack.drain()
+    assert len(listed(stack)) == 1
+    stack.tick("ShortenerSweep")
+    assert listed(stack) == folded(stack)
+
+
 def test_a_commit_that_somebody_changed_is_counted(stack: Stack) -> None:
     ask(stack, "POST", "", json={"long_url": "https://example.com/"})
     [record] = stack.stream_records()
