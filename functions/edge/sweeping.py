@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from functions.edge.doorbells import Retries
@@ -15,6 +15,9 @@ from functions.kernel.sweep import sweep
 
 RESERVE_MS = 10_000
 """Time kept back to finish a slice in: a thousand late streams are beyond any good day."""
+DROPPING_MS = 60_000
+"""Time that the sweep leaves for dropping what a replay retired: a log that would take all of every
+run must not put that off for ever."""
 
 
 class Swept(NamedTuple):
@@ -34,8 +37,8 @@ def sweeper(
         retries = [Retries(runtime, each.retry_queue_url, log) for each in readers]
         rung = [(each.reader, retry.ring) for each, retry in zip(readers, retries, strict=True)]
 
-        def has_time() -> bool:
-            return bool(context.get_remaining_time_in_millis() > RESERVE_MS)
+        def until(reserve_ms: int) -> Callable[[], bool]:
+            return lambda: bool(context.get_remaining_time_in_millis() > reserve_ms)
 
         def hand_over() -> None:
             for retry in retries:
@@ -43,9 +46,11 @@ def sweeper(
 
         with log.closing():
             aside = {each.stream for each in wired.quarantine.all()}
+            has_time = until(RESERVE_MS + DROPPING_MS)
             swept = sweep(wired.store, wired.table, rung, has_time, aside, hand_over)
             log.count("swept_streams", swept.rung)
             log.add(checked=swept.checked, complete=swept.complete)
-            log.count("dropped_rows", drop_retired(wired.table, runtime.now(), has_time))
+            dropped = drop_retired(wired.table, runtime.now(), until(RESERVE_MS))
+            log.count("dropped_rows", dropped)
 
     return handler

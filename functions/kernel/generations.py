@@ -21,7 +21,8 @@ class Generations:
     """Where one view stands: the generation that is read, and what a replay makes of it.
 
     `building` is being replayed into since `since` (epoch ms), from `position` of the scan on
-    until the whole is `verified`; `retired` is what was read until `since`.
+    until the whole is `verified`; `retired` is what was read until `since`, and is dropped from
+    `position` of another scan on.
     """
 
     live: int = 1

@@ -125,19 +125,31 @@ class Replay:
 def drop_retired(table: ViewTable, now: int, has_time: Callable[[], bool]) -> int:
     """Deletes the rows of every generation that was retired long enough before `now` (epoch ms).
 
-    Gives the number of rows deleted; goes on at its next call where `has_time()` ended this one.
+    Gives the number of rows deleted; goes on at its next call where `has_time()` ended this one,
+    which is never before a page of the table.
     """
-    dropped = 0
     marks = table.mark(GENERATIONS) or {}
-    for name in marks:
-        standing = Generations.of(marks, name)
-        if standing.retired is None or now - standing.since < RETIRED_MS:
-            continue
-        rows, complete = table.drop(f"{name}@{standing.retired}#", has_time)
+    standings = {name: Generations.of(marks, name) for name in marks}
+    return sum(
+        _drop(table, name, standing, has_time)
+        for name, standing in standings.items()
+        if standing.retired is not None and now - standing.since >= RETIRED_MS
+    )
+
+
+def _drop(table: ViewTable, view: str, standing: Generations, has_time: Callable[[], bool]) -> int:
+    prefix = f"{view}@{standing.retired}#"
+    dropped, position = 0, standing.position
+    while True:
+        rows, position = table.drop(prefix, position)
         dropped += rows
-        if complete:
-            _swapped(table, name, standing, replace(standing, retired=None))
-    return dropped
+        retired = None if position is None else standing.retired
+        reached = replace(standing, retired=retired, position=position)
+        # Where another run has moved the mark, this one leaves it alone from here on.
+        if _swapped(table, view, standing, reached):
+            standing = reached
+        if position is None or not has_time():
+            return dropped
 
 
 def _swapped(table: ViewTable, view: str, old: Generations, new: Generations) -> bool:

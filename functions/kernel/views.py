@@ -232,27 +232,22 @@ class ViewTable:
                 return
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def drop(self, prefix: str, has_time: Callable[[], bool]) -> tuple[int, bool]:
-        """Deletes all rows whose key starts so. Gives how many, and whether none is left."""
-        dropped = 0
-        page: dict[str, Any] = {}
-        while True:
-            answer = self._client.scan(
-                TableName=self._table,
-                ProjectionExpression="pk",
-                FilterExpression="begins_with(pk, :prefix)",
-                ExpressionAttributeValues={":prefix": {"S": prefix}},
-                **page,
-            )
-            rows = [{"DeleteRequest": {"Key": item}} for item in answer["Items"]]
-            for start in range(0, len(rows), BATCH_WRITE):
-                self._batch_write(rows[start : start + BATCH_WRITE])
-            dropped += len(rows)
-            if "LastEvaluatedKey" not in answer:
-                return dropped, True
-            if not has_time():
-                return dropped, False
-            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    def drop(
+        self, prefix: str, position: Mapping[str, Any] | None
+    ) -> tuple[int, Mapping[str, Any] | None]:
+        """One scan page: deletes its rows whose key starts so. Gives how many, and the position to
+        go on from, None at the table's end."""
+        answer = self._client.scan(
+            TableName=self._table,
+            ProjectionExpression="pk",
+            FilterExpression="begins_with(pk, :prefix)",
+            ExpressionAttributeValues={":prefix": {"S": prefix}},
+            **({"ExclusiveStartKey": position} if position else {}),
+        )
+        rows = [{"DeleteRequest": {"Key": item}} for item in answer["Items"]]
+        for start in range(0, len(rows), BATCH_WRITE):
+            self._batch_write(rows[start : start + BATCH_WRITE])
+        return len(rows), answer.get("LastEvaluatedKey")
 
     def _batch_write(self, requests: list[dict[str, Any]]) -> None:
         for _ in self._backoff.tries():

@@ -544,15 +544,15 @@ MUTANTS = (
     Mutant(
         "retired generations dropped at once",
         "kernel/replay.py",
-        "if standing.retired is None or now - standing.since < RETIRED_MS:",
-        "if standing.retired is None:",
+        "if standing.retired is not None and now - standing.since >= RETIRED_MS",
+        "if standing.retired is not None",
         "readers that hold the old pointer read nothing",
     ),
     Mutant(
         "drop takes the live generation",
         "kernel/replay.py",
-        'table.drop(f"{name}@{standing.retired}#", has_time)',
-        'table.drop(f"{name}@{standing.live}#", has_time)',
+        'prefix = f"{view}@{standing.retired}#"',
+        'prefix = f"{view}@{standing.live}#"',
         "the rows that are read are deleted",
     ),
     Mutant(
