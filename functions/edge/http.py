@@ -21,6 +21,34 @@ from functions.kernel.errors import KernelError
 
 JSON = "application/json"
 MAX_BODY_BYTES = 64 * 1024
+PASSING = frozenset(
+    {
+        # What the SDK repeats.
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+        # What SQS and SNS say besides (their API references).
+        "KMS.ThrottlingException",
+        "KMSThrottling",
+        "KmsThrottled",
+        "OverLimit",
+        "Throttled",
+    }
+)
+"""Codes of refusals that pass by themselves."""
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -174,11 +202,7 @@ def _authorize(route: Route, request: Request) -> None:
 def _passing(error: ClientError) -> bool:
     if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
         return True
-    return error.response["Error"]["Code"] in {
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-    }
+    return error.response["Error"]["Code"] in PASSING
 
 
 def _respond(answer: Answer) -> Event:

@@ -41,7 +41,7 @@ from tests.simulation.coverage import Coverage
 from tests.simulation.history import History
 from tests.simulation.scheduler import Scheduler, Task
 from tests.support.cloud.dynamodb import Change, DynamoDB, Table
-from tests.support.cloud.errors import Refused
+from tests.support.cloud.errors import Refused, throttled
 from tests.support.cloud.s3 import S3
 from tests.support.cloud.sdk import MAX_ATTEMPTS, fast_client, sdk_client, waits
 from tests.support.cloud.secrets import SecretsManager
@@ -74,11 +74,6 @@ GUARD = "Limits"
 OPERATOR = "Operator"
 """Stands for a function where a tool calls."""
 ROOT_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
-THROTTLE_CODES = {
-    "dynamodb": "ProvisionedThroughputExceededException",
-    "s3": "SlowDown",
-    "sns": "Throttling",
-}
 
 
 Params = Mapping[str, Any]
@@ -721,7 +716,7 @@ class World:
                 self.sleep(READ_TIMEOUT)
                 raise ReadTimeoutError(endpoint_url=service)
             case "throttle":
-                raise Refused(THROTTLE_CODES.get(service, "ThrottlingException"))
+                raise throttled(service)
             case "server_error" | "poison":
                 raise Refused("InternalServerError", status=500)
             case "conflict":

@@ -16,12 +16,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
 from tests.support import query_protocol
+from tests.support.cloud.errors import throttled
 from tests.support.wire import Call, Send, bare_client
 
 Effect = Callable[[Call, Send], AWSResponse]
-
-THROTTLES = {"dynamodb": "ProvisionedThroughputExceededException", "s3": "SlowDown"}
-"""What a service says when it is asked too much, where that is not ThrottlingException."""
 
 
 class Crash(BaseException):
@@ -81,8 +79,8 @@ class Faults:
 
     def throttle(self, service: str, operation: str, **plan: Any) -> Fault:
         """The call is refused as too many; the SDK repeats it."""
-        code = THROTTLES.get(service, "ThrottlingException")
-        return self._plan(service, operation, _refuse(code), **plan)
+        refusal = throttled(service)
+        return self._plan(service, operation, _refuse(refusal.code, refusal.status), **plan)
 
     def conflict(self, operation: str, **plan: Any) -> Fault:
         """A transaction stands in DynamoDB's way; the SDK does not repeat the call."""

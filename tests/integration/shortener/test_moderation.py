@@ -10,6 +10,7 @@ import pytest
 
 from functions.shortener import directory
 from functions.shortener.handlers import enforce
+from tests.support.cloud.errors import THROTTLES
 from tests.support.deployment import Function
 from tests.support.faults import Crash, Faults
 from tests.support.http_api import Response
@@ -384,12 +385,13 @@ def enforce_now(stack: Stack) -> None:
         assert answer == {"batchItemFailures": []}
 
 
+@pytest.mark.parametrize(("error", "status"), [("ServiceUnavailable", 503), THROTTLES["sqs"]])
 def test_a_ban_whose_orders_cannot_be_sent_is_answered_503_and_a_repeat_sends_them(
-    stack: Stack,
+    stack: Stack, error: str, status: int
 ) -> None:
     code = create(stack, EVIL)
     stack.drain()
-    stack.faults.fail("sqs", "*", "ServiceUnavailable", status=503, times=3)
+    stack.faults.fail("sqs", "*", error, status=status, times=3)
     assert ops(stack, "POST", "/v1/bans", json=HOST_BAN).status == 503
     stack.drain()
     assert link(stack, code)["standing"] == "clear"

@@ -9,6 +9,15 @@ class NotEmulated(BaseException):
     """A request of a shape that is not emulated. Not an Exception: it must fail the run."""
 
 
+THROTTLES = {
+    "dynamodb": ("ProvisionedThroughputExceededException", 400),
+    "s3": ("SlowDown", 503),
+    "sns": ("Throttling", 400),
+    "sqs": ("RequestThrottled", 403),
+}
+"""What a service says when it is asked too much, and with which HTTP status."""
+
+
 class Refused(Exception):
     """An error answer of AWS's: its code, the HTTP status, and what else the body holds."""
 
@@ -18,6 +27,12 @@ class Refused(Exception):
         self.message = message
         self.status = status
         self.body = body
+
+
+def throttled(service: str) -> Refused:
+    """A service's answer to more than it takes."""
+    code, status = THROTTLES.get(service, ("ThrottlingException", 400))
+    return Refused(code, status=status)
 
 
 def invalid(message: str) -> Refused:

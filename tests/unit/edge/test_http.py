@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
+from botocore.session import Session
 
 from functions.edge.http import MAX_BODY_BYTES, Answer, Request
 from functions.edge.problem import Problem
@@ -129,6 +131,37 @@ class TestFaults:
         assert refusal(answered)["status"] == 503
         assert int(answered["headers"]["Retry-After"]) >= 1
         assert INPUT not in answered["body"] + world.written[0]
+
+    @pytest.mark.parametrize(
+        "code",
+        sorted(
+            {
+                *ThrottledRetryableChecker._THROTTLED_ERROR_CODES,
+                *TransientRetryableChecker._TRANSIENT_ERROR_CODES,
+            }
+        ),
+    )
+    def test_what_the_sdk_repeats_is_a_503_if_it_lasts(self, world: World, code: str) -> None:
+        assert answer(world, raising(client_error(code, 400)))["statusCode"] == 503
+
+    @pytest.mark.parametrize(
+        ("service", "shape"),
+        [
+            ("sqs", "RequestThrottled"),
+            ("sqs", "KmsThrottled"),
+            ("sqs", "OverLimit"),
+            ("sns", "ThrottledException"),
+            ("sns", "KMSThrottlingException"),
+            ("dynamodb", "TransactionInProgressException"),
+        ],
+    )
+    def test_a_throttle_that_a_service_declares_is_a_503(
+        self, world: World, service: str, shape: str
+    ) -> None:
+        declared = Session().get_service_model(service).shape_for(shape)
+        status = declared.metadata.get("error", {}).get("httpStatusCode", 400)
+        error = client_error(declared.error_code, status)
+        assert answer(world, raising(error))["statusCode"] == 503
 
     @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
     def test_what_is_our_own_fault_is_a_500(self, world: World, code: str) -> None:

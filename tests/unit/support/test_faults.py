@@ -56,7 +56,7 @@ def test_responses_lost_to_the_end_are_a_time_out(stack: Stack, dynamodb: Any) -
     ("service", "operation", "code"),
     [
         ("dynamodb", "PutItem", "ProvisionedThroughputExceededException"),
-        ("sqs", "ListQueues", "ThrottlingException"),
+        ("sqs", "ListQueues", "RequestThrottled"),
     ],
 )
 def test_a_throttled_call_is_repeated_by_the_sdk(
