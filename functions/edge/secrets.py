@@ -11,7 +11,8 @@ from functions.edge.runtime import Runtime
 ROOT = "root"
 """The key that never rotates; link codes derive from it."""
 CURRENT = "current"
-"""The entry that names the key that signs now; absent, it is the root."""
+"""The entry that names the key that signs now; absent, it is the root. Every container must have
+read a key before any signs with it: it is added first, and named once they are renewed."""
 
 
 class Secrets:
