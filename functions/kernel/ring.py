@@ -1,7 +1,8 @@
 """The command ring: which recent commands a stream has already carried out.
 
 Each entry is 20 bytes: 8 of the command id's digest, 8 of its payload's, 4 of the version that
-the command led to. The ring rides in the commits, so that a repeat costs no call of its own.
+the command led to. The ring rides in the commits, so that a repeat costs no call of its own; a
+command that changed nothing has no commit, and its repeat is decided anew.
 """
 
 from __future__ import annotations
