@@ -60,7 +60,10 @@ class Past(Generic[S]):
             raise NotFound(f"{current.id} has no version {version}")
         if version == current.version:
             return current
-        return load(self._store, self._decider, current.id, version=version)
+        then = load(self._store, self._decider, current.id, version=version)
+        if not then.version:
+            raise NotFound(f"{current.id} was purged")
+        return then
 
     def history(
         self, stream: str, cursor: str | None, limit: int, reader: str, check: Callable[..., Any]

@@ -13,7 +13,7 @@ def version_at(store: EventStore, current: Stream[Any], moment: int) -> int:
 
     Recorded times never decrease along a stream, so this bisects on the commits' places: one
     query per halving of the history, none if nothing has changed since. Raises NotFound where the
-    moment lies in what a purge took.
+    moment lies in what a purge took, or one takes the whole stream meanwhile.
     """
     if moment >= current.at:
         return current.version
@@ -32,12 +32,15 @@ def version_at(store: EventStore, current: Stream[Any], moment: int) -> int:
 
 
 def _covering(store: EventStore, stream: str, place: int) -> Commit:
-    return next(store.backward(stream, before=place + 1, limit=1))
+    for commit in store.backward(stream, before=place + 1, limit=1):
+        return commit
+    raise NotFound(f"{stream} was purged")
 
 
 def _beside_the_hole(store: EventStore, below: Commit, place: int, moment: int) -> Commit:
     """Of the commits around a place that is purged, the one that still tells about the moment."""
-    [above], _ = store.forward(below.stream, after=place, limit=1)
-    if below.metadata.at <= moment < above.metadata.at:
-        raise NotFound(f"{below.stream} was purged of what it was at {moment}")
-    return above if above.metadata.at <= moment else below
+    for above in store.forward(below.stream, after=place, limit=1)[0]:
+        if below.metadata.at <= moment < above.metadata.at:
+            raise NotFound(f"{below.stream} was purged of what it was at {moment}")
+        return above if above.metadata.at <= moment else below
+    raise NotFound(f"{below.stream} was purged")
