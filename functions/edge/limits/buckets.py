@@ -50,6 +50,11 @@ LOWERED_S = SPARE_S // 2
 differ, or a charge that is far beyond a limit would be forgotten before it is filled."""
 
 
+OVERTAKEN = {"None", "ConditionalCheckFailed", "TransactionConflict"}
+"""Why members of a transaction are refused where others were faster; whatever else is said is the
+table's own fault."""
+
+
 class Busy(Exception):
     """Others keep taking from the same bucket faster than this check comes through."""
 
@@ -308,6 +313,8 @@ class Buckets:
             client.transact_write_items(TransactItems=members)
         except client.exceptions.TransactionCanceledException as refusal:
             reasons = refusal.response["CancellationReasons"]
+            if any(reason["Code"] not in OVERTAKEN for reason in reasons):
+                raise
             return False, [
                 _told(plan, reason, now) for plan, reason in zip(plans, reasons, strict=True)
             ]

@@ -69,3 +69,15 @@ def test_who_takes_of_a_short_limit_lets_no_long_one_of_the_same_item_be_forgott
         assert table.calls == before + 1
     [item] = table.items()
     assert int(item["gone_at"]["N"]) >= NOW // 1000 + uploads.remembers
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_that_is_throttled_could_not_be_counted(closed: bool, code: str) -> None:
+    table, both = Table(), ASKED._replace(identities={"user": "ada", "tenant": "t"})
+    rules = [RULE._replace(identifiers=(kind,), closed=closed) for kind in both.identities]
+    reasons = [{"Code": code, "Message": "too often"}, {"Code": "None"}]
+    table.failure = Refused("TransactionCanceledException", CancellationReasons=reasons)
+    found = Limiter(table.container()).check("default", rules, both, NOW)
+    assert [(each.verdict, each.allows) for each in found] == 2 * [(None, not closed)]
+    assert table.calls == 1
