@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from functions.edge.limits.algorithms import SLOT, Name
 from functions.edge.limits.rules import MAX_IDENTITY
+from functions.edge.limits.validity import Method
 from functions.edge.validation import Schema
 from functions.openapi import ETAG, LOCATION, Answer, Capability, Operation
 from functions.ratelimiter.asking import MAX_COST, MAX_ENDPOINT, MAX_HEADERS
@@ -16,7 +17,7 @@ from functions.ratelimiter.credentials import KEY_ID
 from functions.ratelimiter.listing import DenialsQuery
 from functions.ratelimiter.paths import UPSTREAM
 from functions.ratelimiter.registering import NewKey, NewUpstream, Rotation, TenantPageQuery
-from functions.ratelimiter.schemas import Method, NewRules, NoQuery, RulesQuery
+from functions.ratelimiter.schemas import NewRules, NoQuery, RulesQuery
 from functions.ratelimiter.upstreams import Authentication
 
 READ, WRITE, OPS = "ratelimiter:read", "ratelimiter:write", "ops"

@@ -10,10 +10,24 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from functions.edge.limits.algorithms import MAX_LOG, MAX_SLOTS, Name
+from functions.edge.limits.algorithms import Name
 from functions.edge.limits.buckets import DEADLINE_MS
 from functions.edge.limits.lists import Entry, Listed, network
 from functions.edge.limits.rules import MAX_IDENTITY, Rule, Rulebook, encode
+from functions.edge.limits.validity import (
+    ENDPOINT,
+    LEAST_DEADLINE_MS,
+    MAX_AMOUNT,
+    MAX_COST,
+    MAX_DEADLINE_MS,
+    MAX_LEASE,
+    MAX_SHARDS,
+    MAX_TIER,
+    MAX_WINDOW,
+    NAME,
+    Method,
+    impossible,
+)
 from functions.edge.validation import Query, Schema
 from functions.kernel.codec import to_json
 from functions.ratelimiter.decider import RuleSet
@@ -26,13 +40,8 @@ DynamoDB Developer Guide, "Quotas")."""
 MAX_TEXT = 20_000
 """Bytes of a version as it stands in a commit, which holds the newest, the one that holds, and the
 change."""
-MAX_AMOUNT = 1_000_000
-MAX_LEASE = 1000
-MAX_SHARDS = 20
-MAX_WINDOW = 30 * 86_400
 M = TypeVar("M", bound=Schema)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-ENDPOINT = r"^/[^\s?#]{0,199}$"
 IDENTIFIER = r"^(user|ip|api_key|tenant|header:[a-z0-9-]{1,50})$"
 _WINDOW = re.compile(r"([1-9][0-9]{0,6})([smhd])")
 
@@ -56,14 +65,13 @@ Window = Annotated[
     Field(json_schema_extra={"anyOf": [{"type": "integer"}, {"type": "string"}]}),
 ]
 Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 
 
 class NewRule(Schema):
     """One limit: `limit` in any `window`; see functions/edge/limits/rules.py."""
 
-    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,49}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     endpoint: Annotated[str, Field(pattern=ENDPOINT)] = "/**"
     limit: Amount
     window: Window
@@ -72,53 +80,19 @@ class NewRule(Schema):
         list[Identifier],
         Field(min_length=1, max_length=5, default_factory=lambda: ["user", "ip"]),
     ]
-    tier: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+    tier: Annotated[str, Field(min_length=1, max_length=MAX_TIER)] | None = None
     algorithm: Name = "token_bucket"
     burst: Amount | None = None
-    cost: Annotated[int, Field(ge=1, le=1000)] = 1
+    cost: Annotated[int, Field(ge=1, le=MAX_COST)] = 1
     fail: Literal["open", "closed"] = "open"
-    deadline_ms: Annotated[int, Field(ge=20, le=1000)] = DEADLINE_MS
+    deadline_ms: Annotated[int, Field(ge=LEAST_DEADLINE_MS, le=MAX_DEADLINE_MS)] = DEADLINE_MS
     shadow: bool = False
     lease: Annotated[int, Field(ge=0, le=MAX_LEASE)] = 0
     shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        return _without(self, self._faults())
-
-    def _faults(self) -> Iterator[tuple[bool, str]]:
-        bucket, most = self.algorithm in ("token_bucket", "leaky_bucket"), self.burst or self.limit
-        log, flight = self.algorithm == "sliding_log", self.algorithm == "concurrency"
-        shards, spread = self.shards > 1, self.lease or self.shards > 1
-        yield self.burst is not None and not bucket, "burst is of buckets alone"
-        yield log and self.limit > MAX_LOG, f"a sliding log keeps {MAX_LOG} at most"
-        yield (
-            flight and self.limit > MAX_SLOTS,
-            f"of what is in flight {MAX_SLOTS} are counted at most",
-        )
-        yield flight and self.cost > 1, "what is in flight takes one slot"
-        yield self.cost > most, "a request costs more than is ever there"
-        yield (
-            bool(spread) and self.algorithm != "token_bucket",
-            "leases and shards are of a token_bucket alone",
-        )
-        yield (
-            bool(self.lease) and shards,
-            "a rule leases or has shards: leases spare a key its writes as well",
-        )
-        yield (
-            self.lease == 1 or 2 * self.lease > most,
-            "a lease is 2 tokens at least, and half of the burst at most",
-        )
-        yield (
-            shards and self.shards > min(self.limit, most),
-            "there are more shards than the limit or its burst",
-        )
-        yield (
-            shards and most // self.shards < self.cost <= most,
-            "a request costs more than is ever in a shard",
-        )
-        yield "**" in self.endpoint.removesuffix("**"), "** stands at the end alone"
+        return _without(self, impossible(self.rule()))
 
     def rule(self) -> Rule:
         """The rule as it is kept."""

@@ -28,6 +28,7 @@ ROUTES = [
     for route in routes_of(template)
 ]
 OF_USERS = [route for route in ROUTES if route.needs_token]
+NEVER = Rule("never", "/**", 0, 60)
 LISTS = '{"rules": [], "allow": [["user", "ada"]]}'
 OF_SERVICES = {"POST /v1/check", "POST /v1/adjust"}
 
@@ -157,7 +158,9 @@ def test_a_deployment_has_rules_of_its_own() -> None:
         assert answer.status == 503
 
 
-@pytest.mark.parametrize("text", ["{", "5", '["few"]', '[{"name": "few"}]', LISTS])
+@pytest.mark.parametrize(
+    "text", ["{", "5", '["few"]', '[{"name": "few"}]', LISTS, encode(Rulebook((NEVER,)))]
+)
 def test_rules_that_are_none_are_a_fault_of_the_deployment(text: str) -> None:
     for stack in guarded(text):
         with pytest.raises(InvalidSettings, match="GUARD_RULES"):

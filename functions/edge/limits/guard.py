@@ -15,7 +15,7 @@ from functions.edge.limits.buckets import Buckets
 from functions.edge.limits.headers import quota, refusal
 from functions.edge.limits.limiter import Limiter
 from functions.edge.limits.memory import Memory
-from functions.edge.limits.rules import Asked, Rule, decode
+from functions.edge.limits.rules import Asked, Rule
 from functions.edge.runtime import Runtime
 from functions.edge.settings import InvalidSettings, settings
 
@@ -34,7 +34,7 @@ of a user, of an address where no token is asked for, of a service."""
 
 class Settings(NamedTuple):
     """What a function is told: the table of all users' buckets, none to count in containers alone,
-    and rules as `encode` writes them, else the default ones."""
+    and rules as `guarding` reads them, else the default ones."""
 
     limits_table: str = ""
     guard_rules: str = ""
@@ -82,10 +82,10 @@ class Guard:
 def _rules(text: str) -> Sequence[Rule]:
     if not text:
         return DEFAULT
+    # The default ones are known to be valid.
+    from functions.edge.limits.validity import guarding
+
     try:
-        book = decode(text)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidSettings("GUARD_RULES is no list of rules") from error
-    if book.allow.entries or book.deny.entries:
-        raise InvalidSettings("GUARD_RULES has lists, which the guard does not know")
-    return book.rules
+        return guarding(text)
+    except ValueError as error:
+        raise InvalidSettings(f"GUARD_RULES is not valid: {error}") from error

@@ -147,6 +147,13 @@ def fitting(rules: Iterable[Rule], asked: Asked) -> list[tuple[Rule, str]]:
     return found
 
 
+def matchable(pattern: str) -> bool:
+    """Whether each star of a pattern says something: it is a whole segment, or the last one's ** is
+    what may follow."""
+    wanted, _ = _wanted(pattern)
+    return all(segment == "*" or "*" not in segment for segment in wanted)
+
+
 def bucket(scope: str, kind: str, identity: str, *apart: str) -> str:
     """The key of an identity's bucket: of one length, and telling nobody's name."""
     parts = [scope, kind, same(identity), *apart]

@@ -179,7 +179,7 @@ def test_rules_that_make_no_sense_together_are_refused(
 def test_all_that_is_wrong_with_a_rule_is_named_and_with_rules_together(stack: Stack) -> None:
     answer = publish(stack, {**LOGIN, "algorithm": "fixed_window", "burst": 5, "endpoint": "/**/x"})
     [error] = answer.json()["errors"]
-    assert error["reason"] == "burst is of buckets alone; ** stands at the end alone"
+    assert error["reason"] == "burst is of buckets alone; * is a whole segment, and ** the last one"
     search = {**LOGIN, "name": "search", "limit": 9}
     answer = publish(stack, LOGIN, search, {**LOGIN, "window": "1h"})
     [error] = answer.json()["errors"]
@@ -187,6 +187,16 @@ def test_all_that_is_wrong_with_a_rule_is_named_and_with_rules_together(stack: S
         "names are given twice: login;"
         " rules differ in nothing but their name and limit: login, search"
     )
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["/api/x**", "/api/v*", "/api/***", "/api/*.json", "/**/x", "/api/v%2A"]
+)
+def test_a_star_that_would_fit_nothing_is_refused(stack: Stack, endpoint: str) -> None:
+    answer = publish(stack, {**LOGIN, "endpoint": endpoint})
+    [error] = answer.json()["errors"]
+    assert error["reason"] == "* is a whole segment, and ** the last one"
+    assert publish(stack, {**LOGIN, "endpoint": "/*/x/**"}).status == 200
 
 
 def test_every_fault_is_named(stack: Stack) -> None:
