@@ -21,6 +21,7 @@ Name = Literal[
     "sliding_log",
     "concurrency",
 ]
+BUCKETS = ("token_bucket", "leaky_bucket")
 Item = Mapping[str, Mapping[str, Any]]
 
 SECOND = 1_000_000_000
@@ -75,7 +76,7 @@ class Limit(NamedTuple):
     @property
     def at_once(self) -> int:
         """The most that can be taken at one time, ever."""
-        return self.burst if self.algorithm in ("token_bucket", "leaky_bucket") else self.amount
+        return self.burst if self.algorithm in BUCKETS else self.amount
 
     @property
     def interval(self) -> int:

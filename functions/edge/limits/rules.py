@@ -14,7 +14,7 @@ from hashlib import blake2b, sha256
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
-from functions.edge.limits.algorithms import NO_SLOT, SECOND, Limit, Name
+from functions.edge.limits.algorithms import BUCKETS, NO_SLOT, SECOND, Limit, Name
 from functions.edge.limits.buckets import DEADLINE_MS
 from functions.edge.limits.lists import Entry, Listed, same
 
@@ -50,11 +50,15 @@ class Rule(NamedTuple):
 
     @property
     def counted(self) -> Limit:
-        """The limit as its bucket knows it. Another algorithm or window begins anew; another
-        amount goes on with what was taken."""
-        name = f"{self.name}|{self.algorithm}|{self.window}"
-        id = blake2b(name.encode(), digest_size=6).hexdigest()
+        """The limit as its bucket knows it. Another algorithm or window begins anew, and so does
+        another amount or burst of a bucket, whose time to be full says nothing of other ones: who
+        used up a limit would wait the longer the higher it becomes. Else another amount goes on
+        with what was taken."""
         burst = self.burst or self.limit
+        name = f"{self.name}|{self.algorithm}|{self.window}"
+        if self.algorithm in BUCKETS:
+            name += f"|{self.limit}|{burst}"
+        id = blake2b(name.encode(), digest_size=6).hexdigest()
         return Limit(id, self.algorithm, self.limit, self.window * SECOND, burst)
 
     def share(self, shard: int) -> Limit:

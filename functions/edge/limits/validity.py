@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
-from functions.edge.limits.algorithms import MAX_LOG, MAX_SLOTS, Name
+from functions.edge.limits.algorithms import BUCKETS, MAX_LOG, MAX_SLOTS, Name
 from functions.edge.limits.rules import Rule, decode, matchable
 
 MAX_AMOUNT = 1_000_000
@@ -30,7 +30,7 @@ def impossible(rule: Rule) -> Iterator[tuple[bool, str]]:
     """What cannot be of a rule whose fields are each as they should be, and whether it is so."""
     most, log = rule.burst or rule.limit, rule.algorithm == "sliding_log"
     yield (
-        bool(rule.burst) and rule.algorithm not in ("token_bucket", "leaky_bucket"),
+        bool(rule.burst) and rule.algorithm not in BUCKETS,
         "burst is of buckets alone",
     )
     yield log and rule.limit > MAX_LOG, f"a sliding log keeps {MAX_LOG} at most"

@@ -256,6 +256,13 @@ MUTANTS = (
         "whoever is over a limit is let through again by every edit",
     ),
     Mutant(
+        "bucket that goes on at another rate",
+        "edge/limits/rules.py",
+        'name += f"|{self.limit}|{burst}"',
+        "pass",
+        "whoever is over a limit waits the longer the higher it becomes",
+    ),
+    Mutant(
         "Retry-After rounded down",
         "edge/limits/headers.py",
         "return -(-nanoseconds // SECOND)",

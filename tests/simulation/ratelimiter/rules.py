@@ -84,6 +84,10 @@ class Owner(NamedTuple):
         return sha256(json.dumps(parts).encode()).hexdigest()[:40]
 
 
+CountsAs = tuple[str, str, int, tuple[int, ...]]
+"""A rule's name, algorithm and window, and of a bucket its limit and burst."""
+
+
 class Rule(NamedTuple):
     """One rule of a version."""
 
@@ -106,12 +110,16 @@ class Rule(NamedTuple):
     def id(self) -> str:
         """What its attributes of a bucket end with; see Owner.key."""
         name = f"{self.name}|{self.terms.algorithm}|{self.terms.window // SECOND}"
+        if self.terms.bucket:
+            name += f"|{self.terms.amount}|{self.terms.burst}"
         return blake2b(name.encode(), digest_size=6).hexdigest()
 
     @property
-    def counts_as(self) -> tuple[str, str, int]:
+    def counts_as(self) -> CountsAs:
         """What an edit must keep for the rule to go on with what was taken."""
-        return self.name, self.terms.algorithm, self.terms.window
+        terms = self.terms
+        measure = (terms.amount, terms.burst) if terms.bucket else ()
+        return self.name, terms.algorithm, terms.window, measure
 
     def owner(self, asked: Asked) -> Owner | None:
         """Whose bucket a request comes under by this rule, if it does."""
@@ -122,7 +130,7 @@ class Rule(NamedTuple):
         return Owner(asked.tenant, kind, asked.identities[kind], apart)
 
 
-Counted = tuple[Owner, tuple[str, str, int]]
+Counted = tuple[Owner, CountsAs]
 """Whose limit, and what it counts as."""
 
 

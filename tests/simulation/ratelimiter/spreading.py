@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 
 from tests.simulation.ratelimiter.adjusting import adjusts
 from tests.simulation.ratelimiter.outages import READS, WRITES, Outages
-from tests.simulation.ratelimiter.rules import MILLI, Asked, Check, Counted, Owner, Rule, Rules
+from tests.simulation.ratelimiter.rules import (
+    MILLI,
+    Asked,
+    Check,
+    Counted,
+    CountsAs,
+    Owner,
+    Rule,
+    Rules,
+)
 from tests.simulation.world import Container, Invocation, Served, Violation, World, physical
 from tests.support.cloud.dynamodb import Change, Item
 
@@ -65,7 +74,7 @@ class Bucket(NamedTuple):
     """Where a limit, or a share of it, is counted: whose it is, and in which attribute."""
 
     owner: Owner
-    counts_as: tuple[str, str, int]
+    counts_as: CountsAs
     attribute: str
 
     @property

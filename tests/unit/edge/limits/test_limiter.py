@@ -81,3 +81,29 @@ def test_a_transaction_that_is_throttled_could_not_be_counted(closed: bool, code
     found = Limiter(table.container()).check("default", rules, both, NOW)
     assert [(each.verdict, each.allows) for each in found] == 2 * [(None, not closed)]
     assert table.calls == 1
+
+
+LOG, WINDOW = RULE._replace(limit=10), Rule("r", "/**", 10, 60, algorithm="fixed_window")
+BUCKET = Rule("r", "/**", 10, 86_400)
+QUEUE = BUCKET._replace(algorithm="leaky_bucket")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        (LOG, LOG._replace(limit=15), 5),
+        (WINDOW, WINDOW._replace(limit=1000), 990),
+        (BUCKET, BUCKET._replace(limit=1000), 1000),
+        (BUCKET._replace(burst=10), BUCKET._replace(burst=10, limit=1000), 10),
+        (BUCKET._replace(burst=1000), BUCKET._replace(burst=10), 10),
+        (QUEUE, QUEUE._replace(limit=12), 12),
+    ],
+)
+def test_an_edited_limit_goes_on_with_what_was_taken_and_a_bucket_begins_anew(
+    before: Rule, after: Rule, left: int
+) -> None:
+    table = Table()
+    for rule, most in ((before, before.at_once), (after, left)):
+        all_of_it = ASKED._replace(cost=most)
+        assert Limiter(table.container()).check("default", [rule], all_of_it, NOW)[0].allows
+        assert not Limiter(table.container()).check("default", [rule], ASKED, NOW)[0].allows
