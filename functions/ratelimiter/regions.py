@@ -20,17 +20,15 @@ earth and back, light in glass takes 200."""
 
 def part(rule: Rule, percent: int) -> Rule:
     """A rule with so many percent of its limit, rounded down, so that all regions together come to
-    the limit at most; but never less than one request costs, in each of its shards, or it would
-    allow none."""
+    the limit at most; but what is there at once is never less than one request costs, in each of
+    its shards, or it would allow none."""
     if percent == WHOLE:
         return rule
-    least = rule.cost * max(1, rule.shards)
-    limit, burst = (max(least, each * percent // WHOLE) for each in (rule.limit, rule.burst))
-    return rule._replace(
-        limit=limit,
-        burst=burst if rule.burst else 0,
-        lease=min(rule.lease, (burst if rule.burst else limit) // 2),
-    )
+    shards = max(1, rule.shards)
+    least = rule.cost * shards
+    limit = max(shards if rule.burst else least, rule.limit * percent // WHOLE)
+    burst = max(least, rule.burst * percent // WHOLE) if rule.burst else 0
+    return rule._replace(limit=limit, burst=burst, lease=min(rule.lease, (burst or limit) // 2))
 
 
 def buckets(runtime: Runtime, table: str) -> Buckets:

@@ -28,6 +28,13 @@ def test_what_one_request_costs_is_never_beyond_a_part() -> None:
     assert part(RULE._replace(cost=5, burst=0), 10).counted.at_once == 5
 
 
+@pytest.mark.parametrize(("shards", "limit"), [(0, 1), (5, 5)])
+def test_what_one_request_costs_raises_no_limit_that_has_a_burst(shards: int, limit: int) -> None:
+    rule = RULE._replace(limit=limit, burst=100, cost=10, shards=shards)
+    found = part(rule, 50)
+    assert (found.limit, found.at_once) == (limit, 10 if shards else 50)
+
+
 def test_a_part_has_something_for_each_shard_and_leases_no_more_than_half_of_itself() -> None:
     sharded = part(RULE._replace(cost=2, limit=100, burst=0, shards=20), 10)
     assert all(sharded.share(shard).at_once >= 2 for shard in range(20))
