@@ -14,11 +14,13 @@ from functions.kernel.backoff import Backoff
 
 class Adjuster:
     """Adjusts what a Limiter has taken of the same buckets. Decisions say how each limit stands
-    then: it allows as long as any remains. `now` is epoch ms."""
+    then: it allows as long as any remains. `now` is epoch ms. A `hurried` one gives up as soon as
+    a check does: for whoever waits for another answer than that."""
 
-    def __init__(self, buckets: Buckets, backoff: Backoff) -> None:
+    def __init__(self, buckets: Buckets, backoff: Backoff, hurried: bool = False) -> None:
         self._buckets = buckets
         self._backoff = backoff
+        self._hurried = hurried
 
     def adjust(
         self, scope: str, rules: Sequence[Rule], asked: Asked, once: Once, now: int
@@ -59,7 +61,8 @@ class Adjuster:
         fit = fitting(rules, asked)
         shards = {rule: crc32(spread.encode()) % rule.shards for rule, _ in fit if rule.shards}
         grouped = Grouped.of(scope, fit, asked, gone_at, shards)
-        # Nobody waits who could go on without an answer.
-        patient = [group._replace(deadline_ms=0) for group in grouped.groups]
-        verdicts = dict(zip(grouped.rules, change(patient), strict=True))
+        groups = grouped.groups
+        if not self._hurried:
+            groups = [group._replace(deadline_ms=0) for group in groups]
+        verdicts = dict(zip(grouped.rules, change(groups), strict=True))
         return [Decision(rule, verdicts[rule]) for rule, _ in fit]

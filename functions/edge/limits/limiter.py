@@ -60,6 +60,8 @@ class Limiter:
         A cost above what a limit ever allows at once is refused by it for good: without a wait.
         """
         fit = fitting(rules, asked)
+        # Of a table that is left alone nothing is taken.
+        slot = None if self._breaker.open(now) else asked.slot
         impossible = {
             rule: Verdict(False, rule.at_once, 0, 0)
             for rule, _ in fit
@@ -76,7 +78,7 @@ class Limiter:
             for rule, kind in live:
                 if rule.shadow and rule not in impossible:
                     verdicts.update(self._take(request, [(rule, kind)]))
-        return [_decision(rule, verdicts[rule], asked) for rule, _ in fit if rule in verdicts]
+        return [_decision(rule, verdicts[rule], slot) for rule, _ in fit if rule in verdicts]
 
     def _take(self, request: _Request, fit: Fit) -> Verdicts:
         if not fit:
@@ -202,7 +204,7 @@ def _refuses(verdict: Verdict | None) -> bool:
     return verdict is not None and not verdict.allowed
 
 
-def _decision(rule: Rule, verdict: Verdict | None, asked: Asked) -> Decision:
+def _decision(rule: Rule, verdict: Verdict | None, slot: bytes | None) -> Decision:
     # Who could not be counted may have been: the answer was lost.
     taken = rule.holds and (verdict is None or verdict.allowed)
-    return Decision(rule, verdict, asked.slot if taken else None)
+    return Decision(rule, verdict, slot if taken else None)

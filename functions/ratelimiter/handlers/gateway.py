@@ -82,7 +82,7 @@ class Gateway:
         self._upstreams = Remembered(store, UPSTREAMS, runtime.now)
         self._rules = HoldingRules(store, runtime.now, config.region_share)
         self._checking = Checking(runtime, shared, config.denials_queue_url)
-        self._adjuster = Adjuster(shared, runtime.backoff())
+        self._adjuster = Adjuster(shared, runtime.backoff(), hurried=True)
         self._private = config.allow_private_upstreams == "yes"
         self._forwarder = Forwarder(self._private)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from functions.edge.limits.breaker import FAILURES
 from functions.ratelimiter.forwarding import MAX_BODY
 from tests.integration.ratelimiter.asking import (
     OPS,
@@ -547,6 +548,23 @@ def test_what_is_in_flight_is_given_back_when_it_is_over(
     near.faults.clear()
     assert near.logs[-1]["unreleased_slots"] == 1
     assert through(near, key, "orders/x").status == 429
+
+
+def test_a_table_that_does_not_answer_delays_no_answer_that_is_there(
+    near: Stack, upstream: Upstream, key: str
+) -> None:
+    hold(near, {**RULE, "algorithm": "concurrency"})
+    assert through(near, key, "orders/x").status == 200
+    for operation in ("UpdateItem", "GetItem"):
+        near.faults.fail("dynamodb", operation, "InternalServerError", status=500, times=1000)
+    made = []
+    for _ in range(FAILURES + 1):
+        with near.meter.operation("through") as bill:
+            assert through(near, key, "orders/x").status == 200
+        made.append([call.operation for call in bill.calls])
+    near.faults.clear()
+    # Once each, and then the table is left alone.
+    assert made == [["UpdateItem", "GetItem"]] * FAILURES + [[]]
 
 
 def test_who_is_on_a_list_is_not_counted(near: Stack, upstream: Upstream, key: str) -> None:

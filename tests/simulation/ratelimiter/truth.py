@@ -159,7 +159,7 @@ class Truth:
 
     def _allowed(self, check: Check, invocation: Invocation, served: Served) -> None:
         rows = served.answer.json()["limits"]
-        self._slots(check, served.answer.json())
+        self._slots(check, invocation, served.answer.json())
         told = [
             (row["rule"], row["limit"], row["window_seconds"] * SECOND, row["shadow"])
             for row in rows
@@ -177,11 +177,14 @@ class Truth:
             else:
                 self._shadowed(check, rule, owner, invocation)
 
-    def _slots(self, check: Check, body: Mapping[str, Any]) -> None:
+    def _slots(self, check: Check, invocation: Invocation, body: Mapping[str, Any]) -> None:
         """Who may have taken what is in flight is told one slot, that nobody else was told."""
         holding = {rule.name for rule, _ in check.rules if rule.holds}
+        asked = bool({*WRITES, *READS}.intersection(invocation.calls))
         due = [
-            row for row in body["limits"] if row["rule"] in holding and row["allowed"] is not False
+            row
+            for row in body["limits"]
+            if row["rule"] in holding and (asked if row["allowed"] is None else row["allowed"])
         ]
         slots = {row.get("slot") for row in due} | ({body["slot"]} if "slot" in body else set())
         if len(slots) != bool(due) or None in slots or slots & self._standing.holders.keys():

@@ -42,6 +42,16 @@ def test_a_table_that_does_not_answer_is_left_alone_and_tried_again() -> None:
     assert not uncounted(limiter, NOW + 2 * PAUSE_MS)
 
 
+def test_of_a_table_that_is_left_alone_no_slot_is_taken() -> None:
+    table, rule = Table(), RULE._replace(algorithm="concurrency")
+    limiter = Limiter(table.container())
+    table.failure = ReadTimeoutError(endpoint_url="https://table")
+    asked = ASKED._replace(slot=b"12345678")
+    found = [limiter.check("default", [rule], asked, NOW) for _ in range(FAILURES + 1)]
+    # Whose answer was lost may have taken.
+    assert [each.slot for [each] in found] == [asked.slot] * FAILURES + [None]
+
+
 def test_a_key_that_is_asked_too_often_closes_no_other_one() -> None:
     table = Table()
     limiter = Limiter(table.container())
