@@ -69,7 +69,9 @@ class Exchange(TokenBucket):
         self.ahead = 0
         verdict, after = super().decide(self._returned(state, now), now, cost)
         if not verdict.allowed:
-            return verdict, state
+            # Nothing is returned now, and by then what was to be may have refilled.
+            unreturned, _ = super().decide(state, now, cost)
+            return verdict._replace(wait=unreturned.wait), state
         assert after is not None, "what was taken from has a state"
         return verdict, after + self._ahead_of(verdict, cost) * self._interval
 

@@ -225,6 +225,19 @@ def test_a_denial_is_the_stores(table: Table) -> None:
     assert table.calls == 1
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_who_waits_as_long_as_told_is_allowed_whatever_is_left_of_a_lease(
+    table: Table, elsewhere: bool
+) -> None:
+    container = leasing(table)
+    # Eleven were spent, and five are left.
+    refused = check(container, START, cost=91)
+    assert (refused.allowed, refused.remaining) == (False, 89)
+    other = Leases(table.container()) if elsewhere else container
+    assert not check(other, START + refused.wait - 1, cost=91).allowed
+    assert check(other, START + refused.wait, cost=91).allowed
+
+
 def test_what_is_left_pays_with_what_the_bucket_has(table: Table) -> None:
     first, second = leasing(table), Leases(table.container())
     assert check(second, START, cost=80).allowed
