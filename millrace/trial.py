@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from functions.edge.limits.algorithms import Verdict
-from functions.edge.limits.limiter import Decision, Limiter
+from functions.edge.limits.limiter import IMPOSSIBLE, Decision, Limiter
 from functions.edge.limits.memory import Memory
 from functions.edge.limits.rules import Asked, Rule, Rulebook
 
@@ -70,8 +70,10 @@ class OfRule:
     def add(self, verdict: Verdict, identity: str, newly: bool) -> None:
         """Counts one request."""
         self.fit += 1
-        known = self.least_remaining
-        self.least_remaining = min(verdict.remaining, verdict.remaining if known is None else known)
+        if verdict != IMPOSSIBLE:
+            known = self.least_remaining
+            left = verdict.remaining
+            self.least_remaining = left if known is None else min(left, known)
         if not verdict.allowed:
             self.denied += 1
             self.newly_denied += newly

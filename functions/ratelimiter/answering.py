@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.edge.http import Answer
 from functions.edge.limits.algorithms import SECOND
-from functions.edge.limits.headers import quota, refusal, seconds
+from functions.edge.limits.headers import at, quota, refusal
 from functions.edge.limits.limiter import Decision
 from functions.edge.problem import Problem
 
@@ -38,7 +38,7 @@ def _limits(decisions: Sequence[Decision], now: int) -> dict[str, Any]:
 
 
 def _limit(decision: Decision, now: int) -> dict[str, Any]:
-    rule, verdict = decision.rule, decision.verdict
+    rule, verdict = decision.rule, decision.stands
     shown: dict[str, Any] = {
         "rule": rule.name,
         "shadow": rule.shadow,
@@ -50,7 +50,7 @@ def _limit(decision: Decision, now: int) -> dict[str, Any]:
         shown["slot"] = decision.slot.hex()
     if verdict is None:
         return shown
-    shown |= {"remaining": verdict.remaining, "reset": now // 1000 + seconds(verdict.reset)}
+    shown |= {"remaining": verdict.remaining, "reset": at(now, verdict.reset)}
     if verdict.delay:
         shown["delay_ms"] = -(-verdict.delay * 1000 // SECOND)
     return shown

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from functions.edge.limits.algorithms import SECOND
-from functions.edge.limits.limiter import Decision
+from functions.edge.limits.algorithms import SECOND, Verdict
+from functions.edge.limits.limiter import MILLI, Decision
+from functions.edge.limits.rules import Rule
 from functions.edge.problem import Problem
 
 UNCOUNTED = "The limits cannot be counted right now, and one of them is to refuse then."
@@ -13,27 +14,26 @@ USED_UP = "Too many requests: a limit is used up."
 
 
 def quota(decisions: Sequence[Decision], now: int) -> dict[str, str]:
-    """Of the limit that is nearest to its end: the customary headers, whose reset is a time in
-    epoch seconds, and those of draft-ietf-httpapi-ratelimit-headers-10, whose is a duration. `now`
-    is epoch ms."""
+    """Of the limit that is the next to refuse requests of the same cost: the customary headers,
+    whose reset is a time in epoch seconds, and those of draft-ietf-httpapi-ratelimit-headers-10,
+    whose is a duration. `now` is epoch ms."""
     counted = [
-        (each.allows, each.verdict, each.rule)
+        (each.allows, verdict, each.rule)
         for each in decisions
-        if each.verdict is not None and not each.rule.shadow
+        if (verdict := each.stands) is not None and not each.rule.shadow
     ]
     if not counted:
         return {}
-    _, verdict, rule = min(counted, key=lambda each: (each[0], each[1].remaining))
-    reset = seconds(verdict.reset)
+    _, verdict, rule = min(counted, key=_nearness)
     # What is in flight is another unit than requests, which need not be named.
     unit = ';qu="concurrent-requests"' if rule.holds else ""
     return {
         # What remains is never more than that.
         "X-RateLimit-Limit": str(rule.counted.at_once),
         "X-RateLimit-Remaining": str(verdict.remaining),
-        "X-RateLimit-Reset": str(now // 1000 + reset),
+        "X-RateLimit-Reset": str(at(now, verdict.reset)),
         "RateLimit-Policy": f'"{rule.name}";q={rule.limit};w={rule.window}{unit}',
-        "RateLimit": f'"{rule.name}";r={verdict.remaining};t={reset}',
+        "RateLimit": f'"{rule.name}";r={verdict.remaining};t={seconds(verdict.reset)}',
     }
 
 
@@ -53,6 +53,16 @@ def refusal(decisions: Sequence[Decision], now: int) -> Problem | None:
 def seconds(nanoseconds: int) -> int:
     """Rounded up: who waits as long as told must be allowed."""
     return -(-nanoseconds // SECOND)
+
+
+def at(now: int, nanoseconds: int) -> int:
+    """The first epoch second by which so much has passed since `now`, epoch ms."""
+    return seconds(now * MILLI + nanoseconds)
+
+
+def _nearness(counted: tuple[bool, Verdict, Rule]) -> tuple[bool, int, int]:
+    allows, verdict, rule = counted
+    return allows, verdict.remaining // rule.cost, verdict.remaining
 
 
 def _retry_after(refusing: Sequence[Decision]) -> dict[str, str]:

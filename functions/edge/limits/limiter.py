@@ -26,6 +26,9 @@ MILLI = 1_000_000
 CROWDED = SECOND
 """Nanoseconds to wait for who does not come through to a bucket, since others do."""
 
+IMPOSSIBLE = Verdict(False, 0, 0, 0)
+"""Of what costs more than is ever there: nobody looked how much is there now."""
+
 
 class Decision(NamedTuple):
     """What one rule says; None where nobody could be asked. What may have been taken of a rule that
@@ -34,6 +37,11 @@ class Decision(NamedTuple):
     rule: Rule
     verdict: Verdict | None
     slot: bytes | None = None
+
+    @property
+    def stands(self) -> Verdict | None:
+        """The verdict, where somebody looked how the limit stands."""
+        return None if self.verdict == IMPOSSIBLE else self.verdict
 
     @property
     def allows(self) -> bool:
@@ -62,11 +70,7 @@ class Limiter:
         fit = fitting(rules, asked)
         # Of a table that is left alone nothing is taken.
         slot = None if self._breaker.open(now) else asked.slot
-        impossible = {
-            rule: Verdict(False, rule.at_once, 0, 0)
-            for rule, _ in fit
-            if asked.cost * rule.cost > rule.at_once
-        }
+        impossible = {rule: IMPOSSIBLE for rule, _ in fit if asked.cost * rule.cost > rule.at_once}
         verdicts: dict[Rule, Verdict | None] = dict(impossible)
         # What refuses anyway takes nothing, and a shadow must not keep others from taking.
         live = [] if any(not rule.shadow for rule in impossible) else fit

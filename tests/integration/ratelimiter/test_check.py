@@ -102,6 +102,14 @@ def test_the_headers_say_how_the_nearest_limit_stands(stack: Stack) -> None:
     assert refused.json()["errors"] == [{"field": "search", "reason": "is used up for 20 seconds"}]
 
 
+def test_who_comes_back_at_the_reset_that_is_told_is_allowed(stack: Stack) -> None:
+    hold(stack, {**SEARCH, "limit": 1})
+    stack.clock.milliseconds += 900 - stack.clock.milliseconds % 1000
+    [limit] = check(stack, "/api/search", user="ada").json()["limits"]
+    stack.clock.milliseconds = limit["reset"] * 1000
+    assert statuses(stack, 1, user="ada") == [200]
+
+
 def test_what_remains_is_never_more_than_the_limit_that_is_told(stack: Stack) -> None:
     hold(stack, {**SEARCH, "burst": 30})
     told = named(check(stack, "/api/search", user="ada"))

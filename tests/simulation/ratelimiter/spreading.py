@@ -260,7 +260,7 @@ class Spread:
         if not set(names) <= by_name.keys() or self._took[check.id]:
             raise Violation("who is denied changes nothing", served.answer.text)
         headers = served.answer.headers
-        if int(headers["x-ratelimit-remaining"]) < 0:
+        if int(headers.get("x-ratelimit-remaining", 0)) < 0:
             raise Violation("what remains is neither negative nor above the limit", str(headers))
         refusing = [by_name[name] for name in names]
         if "retry-after" not in headers:

@@ -246,11 +246,13 @@ class Truth:
         if any(not took.owner.apart for took in self._standing.took[invocation.id]):
             raise Violation("who is denied changes nothing", served.answer.text)
         headers = served.answer.headers
-        if int(headers["x-ratelimit-remaining"]) < 0:
+        if int(headers.get("x-ratelimit-remaining", 0)) < 0:
             raise Violation("what remains is neither negative nor above the limit", str(headers))
         if impossible := [rule for rule in check.impossible if not rule.shadow]:
             if [pair[0] for pair in refusing if pair] != impossible or "retry-after" in headers:
                 raise Violation("what is never there is refused for good", served.answer.text)
+            if "x-ratelimit-remaining" in headers:
+                raise Violation("nobody is told of what nobody looked at", str(headers))
             self._world.coverage.hit("checks", "impossible")
             return
         wait = int(headers.get("retry-after", 0))
