@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.edge.http import Answer, Request, Route, http
 from functions.edge.limits.adjuster import Adjuster
 from functions.edge.limits.headers import quota, refusal
+from functions.edge.limits.lists import same
 from functions.edge.limits.rules import MAX_IDENTITY, Asked
 from functions.edge.problem import Problem
 from functions.edge.runtime import Handler, Runtime, entry
@@ -251,7 +253,7 @@ def _address(request: Request) -> str:
 def _asked(request: Request, place: Place, method: str, admitted: Admitted) -> Asked:
     """The request as rules see it. A header of the key is nobody's identity."""
     identities = {
-        f"header:{name}": value[:MAX_IDENTITY]
+        f"header:{name}": _named(value)
         for name, value in request.headers.items()
         if value and name != KEY
     }
@@ -263,6 +265,11 @@ def _asked(request: Request, place: Place, method: str, admitted: Admitted) -> A
         identities["api_key"], tier = admitted.key.id, admitted.key.tier
     address = _address(request) if request.network else None
     return Asked(place.endpoint, method, identities, tier, address=address)
+
+
+def _named(value: str) -> str:
+    """Whom a header's value names. Of a long one the beginning may be everybody's."""
+    return value if len(value) <= MAX_IDENTITY else sha256(same(value).encode()).hexdigest()
 
 
 def _says(key: Key | None) -> dict[str, str]:

@@ -524,6 +524,13 @@ def test_more_header_fields_than_lambda_returns_are_too_many(
     assert kind(through(near, key, "orders/x")) == (502, "upstream_too_large")
 
 
+def test_a_long_header_is_counted_by_all_of_it(near: Stack, upstream: Upstream, key: str) -> None:
+    hold(near, {**RULE, "limit": 1, "identifiers": ["header:authorization"]})
+    tokens = ["Bearer " + "h" * 505 + name for name in ("ada", "bob", "ada", "\uff41\uff44\uff41")]
+    answers = [through(near, key, "orders/x", headers={"authorization": token}) for token in tokens]
+    assert [answer.status for answer in answers] == [200, 200, 429, 429]
+
+
 # ---- What is in flight ------------------------------------------------------------------------
 
 
