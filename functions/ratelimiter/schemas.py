@@ -34,9 +34,10 @@ from functions.ratelimiter.decider import RuleSet
 
 MAX_RULES = 100
 MAX_LISTED = 200
-MAX_SHADOWS = 50
-"""Each has a bucket of its own, and an adjustment is one transaction, which takes 100 items (Amazon
-DynamoDB Developer Guide, "Quotas")."""
+MAX_APART = 50
+"""Rules that are shadows or have shards. Each has a bucket of its own beside those of identities,
+and an adjustment is one transaction, which takes 100 items (Amazon DynamoDB Developer Guide,
+"Quotas")."""
 MAX_TEXT = 20_000
 """Bytes of a version as it stands in a commit, which holds the newest, the one that holds, and the
 change."""
@@ -145,8 +146,8 @@ class NewRules(Schema):
         names = Counter(rule.name for rule in self.rules)
         twice = sorted(name for name, number in names.items() if number > 1)
         yield bool(twice), f"names are given twice: {', '.join(twice)}"
-        shadows = sum(rule.shadow for rule in self.rules)
-        yield shadows > MAX_SHADOWS, f"more than {MAX_SHADOWS} rules are shadows"
+        apart = sum(rule.shadow or rule.shards > 1 for rule in self.rules)
+        yield apart > MAX_APART, f"more than {MAX_APART} rules are shadows or have shards"
         alike: defaultdict[Rule, set[str]] = defaultdict(set)
         for rule in self.rules:
             what = rule.rule()._replace(name="", limit=0, burst=0, lease=0, shards=0)

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from functions.ratelimiter.asking import IDENTITIES, MAX_HEADERS
+from functions.ratelimiter.schemas import MAX_APART
 from tests.integration.ratelimiter.asking import activate, adjust, check, hold, publish
 from tests.support.http_api import Response
 from tests.support.pump import Stack
@@ -19,6 +21,21 @@ def statuses(stack: Stack, times: int, **body: Any) -> list[int]:
 def remaining(answer: Response) -> list[int]:
     assert answer.status == 200, answer.text
     return [each["remaining"] for each in answer.json()["limits"]]
+
+
+def test_as_many_buckets_as_one_request_may_have_are_adjusted(stack: Stack) -> None:
+    names = [f"x-{n}" for n in range(MAX_HEADERS)]
+    kinds = [*IDENTITIES, *(f"header:{name}" for name in names)]
+    wide = [{"name": f"w{n}", "limit": 9, "window": 60 + n, "shards": 2} for n in range(MAX_APART)]
+    own = [
+        {"name": f"o{n}", "limit": 9, "window": 60, "identifiers": [k]} for n, k in enumerate(kinds)
+    ]
+    hold(stack, *wide, *own)
+    whose = {"headers": dict.fromkeys(names, "ada"), "ip": "192.0.2.1"}
+    whose |= dict.fromkeys(set(IDENTITIES) - {"ip"}, "ada")
+    assert check(stack, "/", **whose).status == 200
+    adjusted = adjust(stack, "/", "a", **whose, cost=1)
+    assert len(remaining(adjusted)) == len([*wide, *own])
 
 
 def test_what_is_charged_afterwards_is_gone_and_what_is_given_back_is_there(stack: Stack) -> None:

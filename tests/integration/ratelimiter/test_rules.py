@@ -156,7 +156,12 @@ def test_a_bad_rule_is_refused_by_name_and_nothing_is_published(
         ([{**LOGIN, "name": f"r{n}", "window": n} for n in range(1, 102)], "at most 100"),
         (
             [{**LOGIN, "name": f"r{n}", "window": n, "shadow": True} for n in range(1, 52)],
-            "more than 50 rules are shadows",
+            "more than 50 rules are shadows or have shards",
+        ),
+        (
+            [{**LOGIN, "name": f"r{n}", "window": n, "shards": 2} for n in range(1, 50)]
+            + [{**LOGIN, "name": f"r{n}", "window": n, "shadow": True} for n in range(50, 52)],
+            "more than 50 rules are shadows or have shards",
         ),
         (
             [
