@@ -147,6 +147,8 @@ def decide(command: Command, key: Key | None) -> list[Event]:
 def _rotate(command: RotateKey, key: Key) -> list[Event]:
     if not 0 <= command.grace_ms <= MAX_GRACE_MS:
         raise Rejected(f"is not from 0 to {MAX_GRACE_MS // 1000}", "grace_seconds")
+    if not key.live(command.now):
+        raise Rejected("the key has ended, and no secret of it would be good")
     number = key.number + 1
     rotated = KeyRotated(
         number, command.digest_of(number), command.now, command.now + command.grace_ms

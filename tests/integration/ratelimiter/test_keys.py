@@ -108,6 +108,16 @@ def test_a_rotation_tells_another_secret_and_lets_the_older_end(stack: Stack) ->
     assert len({made["key"], found["key"], at_once["key"]}) == 3
 
 
+def test_a_key_that_has_ended_is_not_rotated(stack: Stack) -> None:
+    made = make_key(stack, json={"expires_at": to_text(stack.clock.now() + 60_000)})
+    sent = {"headers": {"if-match": '"1"', "idempotency-key": "r"}, "json": {}}
+    rotated = ask(stack, "POST", f"/{made['id']}/rotate", **sent)
+    stack.advance(60)
+    assert rotate(stack, rotated.json()).status == 422
+    # What was done before is told again.
+    assert ask(stack, "POST", f"/{made['id']}/rotate", **sent).json() == rotated.json()
+
+
 def test_a_repeated_rotation_rotates_once_and_tells_the_same(stack: Stack) -> None:
     made = make_key(stack)
     sent = {"headers": {"if-match": '"1"', "idempotency-key": "r"}, "json": {}}

@@ -58,6 +58,13 @@ def test_a_rotation_is_the_next_number_and_ends_the_older() -> None:
     assert key_of(CREATED, first, KeyRotated(3, "d3", NOW, NOW)).older == ()
 
 
+def test_a_key_that_has_ended_gets_no_secret_that_is_good_for_nothing() -> None:
+    ending = KeyCreated("id", "a key", ("gw:*",), "free", "d1", NOW, NOW + 9)
+    given(KEYS, ending).when(rotation(0, NOW + 8)).then(KeyRotated(2, "d2", NOW + 8, NOW + 8))
+    given(KEYS, ending).when(rotation(0, NOW + 9)).rejected()
+    given(KEYS, ending).when(RevokeKey(NOW + 9)).then(KeyRevoked(NOW + 9))
+
+
 def test_a_later_rotation_shortens_what_is_left_and_never_prolongs_it() -> None:
     longer = key_of(CREATED, KeyRotated(2, "d2", NOW, NOW + 5), KeyRotated(3, "d3", NOW, NOW + 9))
     assert longer.older == (("d1", NOW + 5), ("d2", NOW + 9))
