@@ -82,9 +82,9 @@ def decide(command: Command, rules: RuleSet) -> list[Event]:
                 return []
             return [RulesPublished(rules.latest + 1, text, digest)]
         case ActivateRules(number, text):
-            rules.place(number)
             if rules.active == number:
                 return []
+            rules.place(number)
             if rules.active is not None and number < rules.active:
                 return [RulesRolledBack(number, text)]
             return [RulesActivated(number, text)]

@@ -44,6 +44,9 @@ def test_an_earlier_version_is_a_rollback(
 def test_what_holds_already_is_no_change() -> None:
     held = (FIRST, RulesActivated(1, "[1]"))
     given(DECIDER, *held).when(ActivateRules(1, "[1]")).then()
+    # However many were published since.
+    others = [RulesPublished(n, f"[{n}]", str(n)) for n in range(2, KEPT + 3)]
+    given(DECIDER, *held, *others).when(ActivateRules(1, "[1]")).then()
 
 
 @pytest.mark.parametrize("number", [0, 3])
