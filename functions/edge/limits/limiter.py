@@ -147,7 +147,7 @@ class Grouped(NamedTuple):
     ) -> Grouped:
         """The groups of rules that fit. Which shard is counted has to be said of each rule that has
         any."""
-        shards = shards or {}
+        shards, deadline = shards or {}, _deadline([rule for rule, _ in fit])
         by_key: defaultdict[str, list[Rule]] = defaultdict(list)
         for rule, kind in fit:
             apart = [rule.name] if rule.shadow or rule.shards else []
@@ -159,7 +159,7 @@ class Grouped(NamedTuple):
                 key,
                 [_taking(rule, asked, shards.get(rule)) for rule in rules],
                 gone_at,
-                min(rule.deadline for rule in rules),
+                deadline,
             )
             for key, rules in by_key.items()
         ]
@@ -197,6 +197,13 @@ def forgotten(rules: Sequence[Rule], now: int) -> int:
     """When no rule remembers what was taken until now, in epoch seconds: by all rules, since others
     than those that fit may have taken from the same item."""
     return now // 1000 + SPARE_S + max((rule.remembers for rule in rules), default=0)
+
+
+def _deadline(rules: Sequence[Rule]) -> int:
+    """How many milliseconds rules that are asked together wait: what refuses without an answer as
+    long as it is to wait for one, else nothing longer than any is to."""
+    closed = [rule.deadline for rule in rules if rule.closed]
+    return max(closed) if closed else min((rule.deadline for rule in rules), default=0)
 
 
 def _taking(rule: Rule, asked: Asked, shard: int | None) -> Taking:

@@ -21,11 +21,11 @@ class Table:
     """The table; `calls` counts what was asked of it, `writes` the updates of that. `rival` is
     called before each write that no rival makes; the next `conflicts` updates meet a transaction,
     the next `losses` are carried out and not answered; `failure` is what every call meets. A call
-    is sent once."""
+    of its `client` is sent once."""
 
     def __init__(self, backend: Callable[[], DynamoDB] = DynamoDB) -> None:
         self._make = backend
-        self._client = fast_client("dynamodb", self._send, lambda _: None, lambda: 0.5, 1)
+        self.client = fast_client("dynamodb", self._send, lambda _: None, lambda: 0.5, 1)
         self.clear()
 
     def clear(self) -> None:
@@ -38,25 +38,25 @@ class Table:
 
     def container(self) -> Buckets:
         """A container that knows nothing yet."""
-        return Buckets(lambda deadline_ms: self._client, NAME)
+        return Buckets(lambda deadline_ms: self.client, NAME)
 
     def item(self, key: str) -> dict[str, Any]:
         """What is kept of an identity."""
-        answer = self._client.get_item(TableName=NAME, Key={"pk": {"S": key}})
+        answer = self.client.get_item(TableName=NAME, Key={"pk": {"S": key}})
         self.calls -= 1
         item: dict[str, Any] = answer["Item"]
         return item
 
     def items(self) -> list[dict[str, Any]]:
         """All that is kept."""
-        answer = self._client.scan(TableName=NAME)
+        answer = self.client.scan(TableName=NAME)
         self.calls -= 1
         items: list[dict[str, Any]] = answer["Items"]
         return items
 
     def forget(self, key: str) -> None:
         """Lets an item go, as its time to live does."""
-        self._client.delete_item(TableName=NAME, Key={"pk": {"S": key}})
+        self.client.delete_item(TableName=NAME, Key={"pk": {"S": key}})
         self.calls -= 1
 
     def _send(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:

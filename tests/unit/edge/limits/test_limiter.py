@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from functions.edge.limits.breaker import FAILURES, PAUSE_MS
+from functions.edge.limits.buckets import Buckets
 from functions.edge.limits.limiter import Limiter
 from functions.edge.limits.rules import Asked, Rule
 from tests.support.cloud.errors import Refused
-from tests.unit.edge.limits.table import Table
+from tests.unit.edge.limits.table import NAME, Table
 
 NOW = 1_795_000_000_000
 RULE = Rule("log", "/**", 100, 60, algorithm="sliding_log")
@@ -50,6 +53,35 @@ def test_of_a_table_that_is_left_alone_no_slot_is_taken() -> None:
     found = [limiter.check("default", [rule], asked, NOW) for _ in range(FAILURES + 1)]
     # Whose answer was lost may have taken.
     assert [each.slot for [each] in found] == [asked.slot] * FAILURES + [None]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "closed", "deadline"),
+    [
+        (("user", "user"), (True, False), 900),
+        (("user", "tenant"), (True, False), 900),
+        (("user", "tenant"), (False, True), 20),
+        (("user", "user"), (True, True), 900),
+        (("user", "user"), (False, False), 20),
+    ],
+)
+def test_what_refuses_without_an_answer_waits_for_it_as_long_as_it_says(
+    kinds: tuple[str, str], closed: tuple[bool, bool], deadline: int
+) -> None:
+    table, asked = Table(), ASKED._replace(identities={"user": "ada", "tenant": "t"})
+    seen: list[int] = []
+
+    def client(deadline_ms: int) -> Any:
+        seen.append(deadline_ms)
+        return table.client
+
+    rules = [
+        RULE._replace(name=name, identifiers=(kind,), closed=refuses, deadline=wait)
+        for name, kind, refuses, wait in zip("ab", kinds, closed, (900, 20), strict=True)
+    ]
+    decisions = Limiter(Buckets(client, NAME)).check("default", rules, asked, NOW)
+    assert all(each.verdict is not None for each in decisions)
+    assert set(seen) == {deadline}
 
 
 def test_a_key_that_is_asked_too_often_closes_no_other_one() -> None:
