@@ -675,6 +675,13 @@ MUTANTS = (
         "a fresh code that was written already is given out again",
     ),
     Mutant(
+        "concluded again",
+        "shortener/handlers/execute.py",
+        "        if load(store, OUTCOMES, outcome).version:\n",
+        "        if False:\n",
+        "a link that was the answer leads elsewhere by then, and another is made",
+    ),
+    Mutant(
         "outcome of the newest delivery",
         "shortener/handlers/execute.py",
         "        commands.create(stream, Conclude(event), replace(context, signature=None))\n"
