@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -78,9 +79,11 @@ def custom_domain(name: str) -> str:
     return host
 
 
-def reported(report: NewReport, public_url: str, host: str) -> tuple[str, str] | None:
+def reported(
+    report: NewReport, public_url: str, is_own: Callable[[str], bool]
+) -> tuple[str, str] | None:
     """Domain and code of the link that is reported; None for what can be no link of ours. Short
-    URLs begin with `public_url`, or have the `host` that the report was sent to.
+    URLs begin with `public_url`, or have another host that `is_own` or a custom domain.
 
     Raises Rejected for neither a URL nor a code, for both, and for a URL without its scheme.
     """
@@ -94,9 +97,9 @@ def reported(report: NewReport, public_url: str, host: str) -> tuple[str, str] |
             parts = urlsplit(report.url)
         except ValueError:
             return None
-        own, domain, path = urlsplit(public_url), parts.netloc.lower(), parts.path
-        if domain in (own.netloc, host):
-            domain, path = DEFAULT_DOMAIN, path.removeprefix(own.path)
+        domain, path = parts.hostname or "", parts.path
+        if is_own(domain):
+            domain, path = DEFAULT_DOMAIN, path.removeprefix(f"{urlsplit(public_url).path}/")
         code = path.removeprefix("/").removesuffix(PREVIEW)
     known = domain == DEFAULT_DOMAIN or re.fullmatch(DOMAIN, domain)
     return (domain, code) if known and is_code(code) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from functions.edge.http import Request
 from functions.kernel.errors import NotFound
@@ -21,12 +22,21 @@ def stream_of(request: Request) -> str:
 
 
 def followed(request: Request, code: str, public_url: str) -> str:
-    """The stream of the link that a visitor follows: on the stack's own host, which the API goes
-    by too, or on a custom domain."""
+    """The stream of the link that a visitor follows: on the stack's own host or a custom domain."""
     host = request.host.lower()
-    api = str(request.event["requestContext"].get("apiId", ""))
-    own = public_url.endswith(f"//{host}") or host.partition(".")[0] == api
+    own = is_own(host, request, public_url)
     return stream_id(DEFAULT_DOMAIN if own or "." not in host else host, code)
+
+
+def is_own(host: str, request: Request, public_url: str) -> bool:
+    """Whether a host, in lower case, is the stack's own: the short URLs' or the API's."""
+    return host == urlsplit(public_url).hostname or is_api(host, request)
+
+
+def is_api(host: str, request: Request) -> bool:
+    """Whether a host is the API's endpoint, by which it goes whatever the short URLs begin with."""
+    api = str(request.event["requestContext"].get("apiId", ""))
+    return host.startswith(f"{api}.execute-api.")
 
 
 def path(link: Link) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from functions.edge.command import context, etag
 from functions.edge.cursor import Cursors
@@ -35,7 +34,7 @@ from functions.shortener.moderation import (
     shown,
 )
 from functions.shortener.reports import REPORTS
-from functions.shortener.routing import stream_of
+from functions.shortener.routing import is_own, stream_of
 from functions.shortener.schemas import DomainQuery, PageQuery, link_body
 
 OPS, READ = "ops", "shortener:read"
@@ -118,7 +117,7 @@ class Operations:
     def claim(self, request: Request) -> Answer:
         """PUT /v1/domains/{host}"""
         body, host = parse_body(NewDomain, request), custom_domain(request.path["host"])
-        if host in (urlsplit(self._config.public_url).hostname, request.host):
+        if is_own(host, request, self._config.public_url):
             raise Rejected("is this service's own", "host")
         self._check_room("host")
         command = ClaimDomain(host, body.owner, self._runtime.now())

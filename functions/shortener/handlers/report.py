@@ -19,6 +19,7 @@ from functions.shortener import decider, reports
 from functions.shortener.decider import DAY_MS
 from functions.shortener.moderation import NewReport, reported
 from functions.shortener.reports import ReportLink
+from functions.shortener.routing import is_own
 
 
 class Settings(NamedTuple):
@@ -39,7 +40,9 @@ def build(runtime: Runtime) -> Handler:
 
     def report(request: Request) -> Answer:
         told = parse_body(NewReport, request)
-        place = reported(told, config.public_url, request.host)
+        place = reported(
+            told, config.public_url, lambda host: is_own(host, request, config.public_url)
+        )
         if place is not None and _exists(store, *place):
             command = ReportLink(*place, told.reason, told.comment, runtime.now())
             # Once a day a reporter counts: whatever else is told of the link is left out.

@@ -110,6 +110,12 @@ def test_the_services_own_host_is_no_custom_domain(stack: Stack) -> None:
     assert post(stack, domain=host).json()["errors"][0]["field"] == "domain"
 
 
+def test_a_domain_may_be_claimed_again_by_a_request_that_came_to_it(stack: Stack) -> None:
+    for _ in range(2):
+        body, host = {"owner": "alice"}, {"host": HOST}
+        assert ops(stack, "PUT", f"/v1/domains/{HOST}", json=body, headers=host).status == 200
+
+
 def test_a_claimed_domain_is_this_service_and_nobody_links_to_it(stack: Stack) -> None:
     claim(stack)
     known(stack)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from functions.edge.validation import to_text
 from functions.kernel.codec import to_json
 from functions.kernel.ring import Signature
 from functions.shortener.hotlinks import FRESH_MS, STALE_MS
+from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.handlers import ROOT
 from tests.support.http_api import Response
 from tests.support.interleave import Actor, seeded
@@ -24,6 +25,7 @@ URL, OVER = "https://example.com/page", "https://example.com/over"
 CONTRACT = json.loads((ROOT / "contracts/shortener/LinkClicked.v1.json").read_text())
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Mobile/15E148"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
+SHO, API = "sho.example", "c0ffee00.execute-api.us-east-1.amazonaws.com"
 SLACK = "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"
 
 
@@ -445,3 +447,23 @@ def test_a_preview_keeps_a_passwords_secret(stack: Stack) -> None:
 def test_a_code_of_the_stack_is_unknown_on_another_host(stack: Stack) -> None:
     code = create(stack)["code"]
     assert follow(stack, code, host="go.example.org").status == 404
+
+
+@pytest.fixture(params=["https://Sho.Example", "https://sho.example/in"])
+def own(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A stack with a host of its own for its short URLs."""
+    with (
+        dynamodb_in_memory(),
+        Stack([ROOT / "template.yaml"], {"PublicUrl": request.param}) as stack,
+    ):
+        yield stack
+
+
+@pytest.mark.parametrize("host", [SHO, API, "SHO.example"])
+def test_short_urls_begin_with_any_base_and_the_api_goes_by_its_own_name_too(
+    own: Stack, host: str
+) -> None:
+    code = create(own)["code"]
+    assert location(follow(own, code, host=host)) == (302, URL)
+    assert follow(own, f"{code}/qr", host=host).status == 200
+    assert follow(own, code, host="c0ffee00.example").status == 404

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.shortener.test_domains import HOST as CUSTOM
+from tests.integration.shortener.test_domains import claim, known, post
 from tests.integration.shortener.test_moderation import create, kind_of, ops
 from tests.support.http_api import Response
 from tests.support.pump import Stack
@@ -46,6 +48,19 @@ def test_a_link_is_named_by_its_code_or_its_short_url(stack: Stack, form: str) -
     name = form.format(host=HOST, code=code)
     report(stack, **({"url": name} if "/" in name else {"code": name}))
     assert [each["code"] for each in listed(stack)["items"]] == [code]
+
+
+def test_a_report_that_came_by_a_custom_domain_is_of_the_link_there(stack: Stack) -> None:
+    claim(stack)
+    known(stack)
+    post(stack, alias="sale", domain=CUSTOM)
+    post(stack, "bob", alias="sale")
+    body = {"reason": "spam", "url": f"https://{CUSTOM}/sale"}
+    assert stack.request("POST", "/v1/reports", json=body, headers={"host": CUSTOM}).status == 202
+    body["url"] = f"https://{HOST}/sale"
+    assert stack.request("POST", "/v1/reports", json=body, headers={"host": CUSTOM}).status == 202
+    found = [(each["domain"], each["code"]) for each in listed(stack)["items"]]
+    assert sorted(found) == [("default", "sale"), (CUSTOM, "sale")]
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,13 @@ REPORT = ReportLink("default", "abc1234", "phishing", "look at this", NOW)
         ("https://go.acme.example/abc1234", ("go.acme.example", "abc1234")),
         ("https://go.acme.example/in/abc1234", None),
         ("https://sho.rt/in/", None),
+        ("https://sho.rt/inner", ("default", "inner")),
     ],
 )
 def test_a_short_url_names_its_link(url: str, place: tuple[str, str] | None) -> None:
     told = NewReport(url=url, reason="spam")
-    assert reported(told, public_url="https://sho.rt/in", host="api.example") == place
+    own = {"sho.rt", "api.example"}
+    assert reported(told, "https://sho.rt/in", own.__contains__) == place
 
 
 def test_a_reporter_tells_of_a_link_once() -> None:
