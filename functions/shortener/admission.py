@@ -16,6 +16,7 @@ from functions.kernel.views import ViewTable
 from functions.shortener import targets
 from functions.shortener.decider import DEFAULT_DOMAIN
 from functions.shortener.directory import Directory, RecentDirectory
+from functions.shortener.routing import is_api
 from functions.shortener.terms import Accept
 
 Blocklist = Callable[[str], str | None]
@@ -40,7 +41,7 @@ class Admission:
         config = settings(Settings, runtime.env)
         table = ViewTable(runtime.client("dynamodb"), config.views_table)
         self._directory = RecentDirectory(table, runtime.now, runtime.backoff().jitter)
-        self._own_host = urlsplit(config.public_url).netloc
+        self._own_host = urlsplit(config.public_url).netloc.lower()
         self._hook = config.blocklist_hook
         self._blocklist: Blocklist | None = None
 
@@ -73,7 +74,10 @@ class Admission:
             if field == "domain":
                 return _domain(given, owner, known)
             url = targets.target(given, own_hosts, field)
-            if directory.over_host(targets.host_of(url)) is not None:
+            host = targets.host_of(url)
+            if is_api(host, request):
+                raise Rejected("leads back to this service", field)
+            if directory.over_host(host) is not None:
                 raise Rejected("is on a host that was banned", field)
             if (reason := self._blocked(url, request)) is not None:
                 raise Rejected(reason, field)

@@ -467,3 +467,13 @@ def test_short_urls_begin_with_any_base_and_the_api_goes_by_its_own_name_too(
     assert location(follow(own, code, host=host)) == (302, URL)
     assert follow(own, f"{code}/qr", host=host).status == 200
     assert follow(own, code, host="c0ffee00.example").status == 404
+
+
+@pytest.mark.parametrize("host", [SHO, API])
+def test_a_link_to_the_stack_by_any_of_its_names_is_refused(own: Stack, host: str) -> None:
+    """Or two links could lead to each other for ever."""
+    body = {"long_url": f"https://{host}/b", "alias": "a"}
+    made = own.request("POST", "/v1/links", user="alice", json=body, headers={"host": "x.example"})
+    assert made.json()["errors"] == [{"field": "long_url", "reason": "leads back to this service"}]
+    body["long_url"] = "https://c0ffee01.execute-api.us-east-1.amazonaws.com/b"
+    assert own.request("POST", "/v1/links", user="alice", json=body).status == 201
