@@ -20,6 +20,7 @@ LENGTH = 7
 _CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _RESERVED = frozenset(
     {"v1", "v2", "gw", "api", "docs", "health", "status", "admin", "login", "static", "assets"}
+    | {"bulk", "export"}
     | {"robots.txt", "favicon.ico", "sitemap.xml", "openapi.json", "index.html"}
 )
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from functions.kernel.errors import Rejected
+from functions.shortener.codes import alias
 from tests.support.handlers import ROOT, handler_modules
 from tests.support.template import Template
 
@@ -147,3 +149,17 @@ def test_a_route_is_explicit_and_its_authorization_is_stated(path: Path, name: s
     public = route["AuthorizationType"] == "NONE"
     key = route["RouteKey"]
     assert public == (key.partition(" ")[2] in PUBLIC or key == "POST /v1/reports")
+
+
+def test_no_link_has_a_code_that_a_route_has_as_a_word_of_its_own() -> None:
+    """Nobody could follow it, or its owner not read it."""
+    words = set()
+    for path in CHILDREN:
+        for name in of_kind(path, ROUTE):
+            _, first, *rest = resource(path, name)["Properties"]["RouteKey"].split("/")
+            words |= {first} | set(rest[1:2] if [first, *rest[:1]] == ["v1", "links"] else ())
+    fixed = {word for word in words if not word.startswith("{")}
+    assert {"v1", "export", "bulk"} <= fixed
+    for word in fixed:
+        with pytest.raises(Rejected, match="is reserved"):
+            alias(word)
