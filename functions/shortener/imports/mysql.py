@@ -22,7 +22,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(.)|(''|\"\")", re.DOTALL)
+_ESCAPE = {quote: re.compile(rf"\\(.)|{quote}({quote})", re.DOTALL) for quote in "'\""}
+"""By the quotes that a string stands in: only they are doubled within it."""
 _ESCAPED = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 _KEPT = ("%", "_")
 """Escaped, these keep their backslash."""
@@ -120,7 +121,7 @@ def _value(tokens: Sequence[Token]) -> str | None:
         return None
     kind, found, _ = tokens[-1]
     if kind == "string":
-        return _ESCAPE.sub(_unescaped, found[1:-1])
+        return _ESCAPE[found[0]].sub(_unescaped, found[1:-1])
     if kind == "hex":
         digits = found[2:].rstrip("'")
         return bytes.fromhex(digits.zfill(len(digits) + len(digits) % 2)).decode(
@@ -132,7 +133,7 @@ def _value(tokens: Sequence[Token]) -> str | None:
 def _unescaped(match: re.Match[str]) -> str:
     char, doubled = match.groups()
     if doubled:
-        return str(doubled[0])
+        return str(doubled)
     return f"\\{char}" if char in _KEPT else _ESCAPED.get(char, char)
 
 

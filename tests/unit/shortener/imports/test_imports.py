@@ -49,6 +49,18 @@ class TestYourls:
             ("line 3", "b", "https://example.com/it's\\", 5),
         ]
 
+    @pytest.mark.parametrize(
+        ("literal", "read"),
+        [
+            (r"""'?q=""'''""", '?q=""\''),
+            (r'''"?q=''"""''', "?q=''\""),
+            (r"""'?q=\'""\""'""", '?q=\'""""'),
+        ],
+    )
+    def test_only_its_own_quotes_are_doubled_in_a_string(self, literal: str, read: str) -> None:
+        [row] = yourls.rows(f"INSERT INTO yourls_url VALUES ('a','{URL}',{literal},'','',0);")
+        assert row.link["title"] == read
+
     def test_columns_come_from_the_table_where_the_insert_names_none(self) -> None:
         dump = (
             "CREATE TABLE yourls_url (`clicks` int, `keyword` varchar(9), `url` text,"
