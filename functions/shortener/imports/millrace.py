@@ -27,6 +27,7 @@ RENDERED = {
     *("standing", "reason", "warnings"),
 }
 """What else a link shows, and what is either moved above or belongs to the place where it was."""
+USED = "how many of its max_clicks are used up"
 REASONS = {
     "deleted": "is deleted",
     "disabled": "is disabled",
@@ -51,6 +52,8 @@ def _link(fields: Fields) -> Row:
     )
     known = {*MOVED, *RENDERED, *REASONS}
     behind = sorted(name for name in fields.keys() - known if fields[name])
+    if fields.get("max_clicks"):
+        behind.append(USED)
     reasons = [why for name, why in REASONS.items() if fields.get(name)]
     if fields.get("standing", CLEAR) != CLEAR:
         reasons.append(f"is {fields['standing']}")

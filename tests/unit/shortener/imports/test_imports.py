@@ -220,6 +220,13 @@ def test_our_own_export_leaves_out_what_would_be_opened_to_all() -> None:
     assert rows[-1].notes == ("new",)
 
 
+def test_our_own_export_does_not_say_how_much_of_a_cap_is_used() -> None:
+    link = {"code": "a", "long_url": URL, "max_clicks": 1}
+    [row] = millrace.rows(json.dumps(link))
+    assert row.link["max_clicks"] == 1
+    assert row.notes == (millrace.USED,)
+
+
 def test_a_row_with_bytes_that_are_no_utf8_stops_nothing() -> None:
     text = f"keyword,url,title\na,{URL},caf\xe9\nb,{URL},ok\n".encode("latin-1")
     rows = list(yourls.rows(text.decode(errors="surrogateescape")))
