@@ -111,7 +111,8 @@ class Issuer:
         if link is None or current.tenant != context.tenant or link.owner != context.actor:
             return None
         same = targets.identity(link.long_url) == targets.identity(wish.terms.long_url)
-        fits = all(getattr(link, name) == value for name, value in wish.required.items())
+        asked = all(getattr(link, name) == value for name, value in wish.required.items())
+        fits = asked and link.max_clicks is None and link.password is None
         if not (same and fits and link.live(context.now)):
             return None
         return Issued(link, current.version, created=False, conflicts=taken)

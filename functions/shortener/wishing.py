@@ -33,8 +33,8 @@ def wish(
         terms=Terms(**defaults | named),
         domain=DEFAULT_DOMAIN if domain is None else accept(domain, "domain"),
         alias=None if alias is None else codes.alias(alias),
-        # No existing link can be told to have the same password.
-        dedupe=given.get("dedupe", True) and not named.get("password"),
+        # No existing link can be told to have the same password, or as many clicks left.
+        dedupe=given.get("dedupe", True) and not (named.get("password") or named.get("max_clicks")),
         key=key,
         required={name: value for name, value in named.items() if name != "long_url"},
     )

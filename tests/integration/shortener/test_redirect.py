@@ -190,6 +190,13 @@ def test_a_cap_lets_exactly_so_many_through_and_then_leads_elsewhere(stack: Stac
     assert len(clicks(stack)) == 3
 
 
+def test_two_one_time_links_to_a_url_are_two_and_neither_is_the_answer_to_a_plain_create(
+    stack: Stack,
+) -> None:
+    codes = [create(stack, **terms)["code"] for terms in ({"max_clicks": 1}, {"max_clicks": 1}, {})]
+    assert [follow(stack, code).status for code in codes * 2] == [302] * 3 + [410, 410, 302]
+
+
 @pytest.mark.parametrize(
     ("method", "headers"),
     [

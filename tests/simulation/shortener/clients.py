@@ -19,6 +19,7 @@ from tests.simulation.shortener.links import (
     PASSWORD,
     TERMS,
     contradicts,
+    guarded,
     hosts,
     millis,
     same_url,
@@ -520,7 +521,7 @@ class Client:
         if operation.kind in ("create", "patch", "transfer") and answer.status in (200, 201):
             link = answer.json()
             asked = operation.body or {}
-            derived = "alias" not in asked and not asked.get("password")
+            derived = "alias" not in asked and not guarded(asked)
             if answer.status == 201 and asked.get("dedupe", True) and derived:
                 self._shared.deduped.add(stream_id(link["code"]))
             self._learn(link["code"], link["version"])
@@ -539,7 +540,7 @@ class Client:
         self._known[code] = version
         self._shared.codes.setdefault(code)
         state = self._log.state(stream_id(code), version)
-        if state["max_clicks"] or state["password"]:
+        if guarded(state):
             self._shared.guarded.setdefault(code)
 
     def _check_create(self, operation: Operation, answer: Response) -> None:
@@ -598,7 +599,7 @@ class Client:
             and answer.headers["etag"] == '"1"',
         )
         self._check_first(operation, answer)
-        derived = "alias" not in wanted and not wanted.get("password")
+        derived = "alias" not in wanted and not guarded(wanted)
         if wanted.get("dedupe", True) and derived and not operation.repeats:
             self._check_nothing_to_dedupe(operation, stream_id(link["code"]))
 
@@ -648,7 +649,8 @@ class Client:
             and (state["owner"], tenant) == (self._user, self._tenant)
             and same_url(state["long_url"], wanted["long_url"])
             and not self._surely_dead(state, operation)
-            and not wanted.get("password")
+            and not guarded(wanted)
+            and not guarded(state)
             and all(
                 field_holds(state, n, wanted[n])
                 for n in ("redirect_status", "expires_at", "counted", *TERMS)

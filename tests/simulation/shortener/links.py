@@ -220,6 +220,11 @@ def contradicts(state: State, wanted: Mapping[str, Any]) -> bool:
     return bool(uncounted and any(merged[name] for name in ("max_clicks", "password", "rules")))
 
 
+def guarded(terms: Mapping[str, Any]) -> bool:
+    """Whether only people may follow such a link, so that it is nobody's answer to a create."""
+    return bool(terms.get("max_clicks") or terms.get("password"))
+
+
 def _moment(value: Any) -> int | None:
     return millis(value) if isinstance(value, str) else value
 
@@ -331,7 +336,7 @@ def _open(state: State, visit: Visit) -> Iterator[Outcome]:
         told = "Only who knows its password" if state["password"] else state["long_url"]
         hidden = state["long_url"] if state["password"] else None
         yield Outcome("preview", 200, told=told, hidden=hidden)
-    elif not visit.person and (state["max_clicks"] or state["password"]):
+    elif not visit.person and guarded(state):
         told, hidden = "This link is for people", state["long_url"]
         yield Outcome("people only", 200, told=told, hidden=hidden)
     elif not state["password"]:

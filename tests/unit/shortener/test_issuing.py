@@ -107,9 +107,13 @@ def test_what_is_not_the_same_gets_a_code_of_its_own(
         pytest.param(edit(NOW, long_url=URL + "b"), id="retargeted"),
         pytest.param(edit(NOW, disabled=True), id="disabled"),
         pytest.param(DeleteLink(NOW), id="deleted"),
+        pytest.param(edit(NOW, max_clicks=1), id="capped"),
+        pytest.param(edit(NOW, password="$argon2id$"), id="with-a-password"),
     ],
 )
-def test_a_link_that_no_longer_leads_there_is_never_the_answer(shop: Shop, change: Command) -> None:
+def test_a_link_that_does_not_lead_everybody_there_is_never_the_answer(
+    shop: Shop, change: Command
+) -> None:
     first = shop.issue(WISH).link
     shop.change(first, change)
     second = shop.issue(WISH)
