@@ -143,10 +143,11 @@ class Redirects:
     def _ask(self, found: Found) -> Answer:
         from functions.shortener.pages import ask
 
-        link = found.link
-        if link.max_clicks is not None and not self._quotas.left(_cap(found), link.max_clicks):
-            return _ended(link)
-        return ask()
+        return _ended(found.link) if self._used_up(found) else ask()
+
+    def _used_up(self, found: Found) -> bool:
+        most = found.link.max_clicks
+        return most is not None and not self._quotas.left(_cap(found), most)
 
     def _go(self, request: Request, found: Found, visiting: Visit, status: int) -> Answer:
         link = found.link
@@ -185,11 +186,14 @@ class Redirects:
         from functions.shortener import pages
 
         found = self._found(request, code)
-        if (other := self._elsewhere(found)) is not None:
+        link, over = found.link, stage(found.link, self._now()) == "over"
+        if not over and (other := self._elsewhere(found)) is not None:
             return other
-        if found.link.password is not None:
+        if over or self._used_up(found):
+            return pages.preview(_fallback(link), more=False)
+        if link.password is not None:
             return pages.preview_hidden()
-        return pages.preview(found.link.long_url, more=bool(found.link.rules))
+        return pages.preview(link.long_url, more=bool(link.rules))
 
 
 def build(runtime: Runtime) -> Handler:
@@ -209,9 +213,13 @@ def _cap(found: Found) -> str:
 
 def _ended(link: Link) -> Answer:
     """A link that is over or used up: its fallback, if it has one."""
+    return Answer(302, headers={"location": _fallback(link)})
+
+
+def _fallback(link: Link) -> str:
     if link.fallback_url is None:
         raise Problem(410, "link_gone", "This link is no longer available.")
-    return Answer(302, headers={"location": link.fallback_url})
+    return link.fallback_url
 
 
 def _cache(link: Link, now: int) -> str:

@@ -446,6 +446,26 @@ def test_a_preview_shows_where_a_link_leads_and_counts_nothing(stack: Stack) -> 
     assert clicks(stack) == []
 
 
+def test_a_preview_of_a_link_that_is_over_shows_its_fallback(stack: Stack) -> None:
+    code = create(stack, expires_at=after(stack, 10), fallback_url=OVER)["code"]
+    assert OVER not in follow(stack, f"{code}+").text
+    stack.advance(10)
+    page = follow(stack, f"{code}+")
+    assert (location(page), OVER in page.text, URL in page.text) == ((200, None), True, False)
+
+
+@pytest.mark.parametrize("fallback", [None, OVER])
+def test_a_preview_of_a_link_that_is_used_up_shows_what_its_visitors_get(
+    stack: Stack, fallback: str | None
+) -> None:
+    code = create(stack, max_clicks=1, fallback_url=fallback)["code"]
+    assert [URL in follow(stack, f"{code}+").text for _ in range(2)] == [True, True]
+    assert location(follow(stack, code)) == (302, URL)
+    page = follow(stack, f"{code}+")
+    assert (page.status, URL in page.text) == (200 if fallback else 410, False)
+    assert (fallback or "link_gone") in page.text
+
+
 def test_a_preview_keeps_a_passwords_secret(stack: Stack) -> None:
     code = create(stack, password="open sesame")["code"]
     assert URL not in follow(stack, f"{code}+").text

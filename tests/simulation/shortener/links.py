@@ -309,9 +309,11 @@ def _windows(state: State, low: int, high: int) -> set[str]:
 def outcomes(state: State, stage: str, visit: Visit, used_up: bool) -> Iterator[Outcome]:
     """All that a visit may be answered at a stage. `used_up`: perhaps no click is left."""
     fallback = state["fallback_url"]
-    ended = (
-        Outcome("fallback", 302, fallback) if fallback else Outcome("over", 410, told="link_gone")
-    )
+    ended = Outcome("over", 410, told="link_gone")
+    if fallback and visit.preview:
+        ended = Outcome("preview", 200, told=fallback)
+    elif fallback:
+        ended = Outcome("fallback", 302, fallback)
     match stage:
         case "banned":
             yield Outcome("banned", 410, told="link_banned")
@@ -327,7 +329,7 @@ def outcomes(state: State, stage: str, visit: Visit, used_up: bool) -> Iterator[
             yield ended
         case _:
             yield from _open(state, visit)
-            if used_up and not visit.preview and visit.person:
+            if used_up and (visit.preview or visit.person):
                 yield ended
 
 
