@@ -61,6 +61,16 @@ class Admission:
         known = self.check_owner(request)
         return domain == DEFAULT_DOMAIN or _known(known).owns(owner, domain)
 
+    def lost(self, request: Request, domain: str) -> bool:
+        """Whether a domain is somebody else's than the caller's. One that was released is nobody's.
+
+        Raises a 503 Problem where the domain's owner is not known.
+        """
+        if domain == DEFAULT_DOMAIN:
+            return False
+        claimed = _known(self._directory.look()).domains.get(domain)
+        return claimed is not None and claimed.owner != request.caller.user
+
     def accept(self, request: Request) -> Accept:
         """What takes the URLs and the domain of this request's links.
 

@@ -65,10 +65,12 @@ class CreateLink:
 
 @dataclass(frozen=True)
 class EditLink:
-    """Set what `changes` names: fields of Terms, and `disabled`."""
+    """Set what `changes` names: fields of Terms, and `disabled`. `lost`: the link's domain is
+    somebody else's by now."""
 
     now: int
     changes: Mapping[str, Any] = field(default_factory=dict)
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,8 @@ def _create(command: CreateLink) -> list[Event]:
 
 
 def _edit(command: EditLink, link: Link) -> list[Event]:
+    if command.lost:
+        raise Rejected("is another owner's", "domain")
     changes = {n: new for n, new in command.changes.items() if new != getattr(link, n)}
     if "expires_at" in changes:
         _check_expiry(changes["expires_at"], command.now)

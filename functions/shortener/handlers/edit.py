@@ -68,14 +68,18 @@ def build(runtime: Runtime) -> Handler:
         changes = parse_body(LinkPatch, request).changes()
         aimed = aim(request)
         new = kept(changes, admission.accept(request), runtime.entropy)
+        lost = admission.lost(request, on(request))
         signed = sealed(changes, request.caller.user, idempotency_key(request))
-        return show(execute(request, aimed, EditLink(runtime.now(), new), signed))
+        return show(execute(request, aimed, EditLink(runtime.now(), new, lost), signed))
 
     def transfer(request: Request) -> Answer:
         owner = parse_body(Transfer, request).owner
         aimed = aim(request)
-        fits = admission.fits(request, owner, request.query.get("domain", DEFAULT_DOMAIN))
+        fits = admission.fits(request, owner, on(request))
         return show(execute(request, aimed, TransferLink(owner, fits), owner))
+
+    def on(request: Request) -> str:
+        return request.query.get("domain", DEFAULT_DOMAIN)
 
     def show(outcome: Outcome[Link | None]) -> Answer:
         assert outcome.state is not None

@@ -104,6 +104,37 @@ def test_a_link_on_a_domain_is_not_given_away_while_nobody_can_tell_whose_it_is(
     assert transfer(stack, "bob").status == 503
 
 
+def edit(stack: Stack, **rest: Any) -> Response:
+    sent, body = {"if-match": "*"}, {"long_url": "https://elsewhere.example/"}
+    return stack.request("PATCH", ON_HOST, user="alice", json=body, headers=sent, **rest)
+
+
+def test_who_has_a_domain_no_more_edits_its_links_until_it_is_anothers(stack: Stack) -> None:
+    claim(stack)
+    known(stack)
+    post(stack, domain=HOST, alias="sale")
+    ops(stack, "DELETE", f"/v1/domains/{HOST}")
+    known(stack)
+    assert edit(stack).status == 200
+    claim(stack, owner="bob")
+    known(stack)
+    refused = edit(stack)
+    assert refused.status == 422
+    assert refused.json()["errors"] == [{"field": "domain", "reason": "is another owner's"}]
+    anyhow = {"if-match": "*"}
+    other = stack.request("PATCH", ON_HOST, user="bob", json={"title": "a"}, headers=anyhow)
+    assert other.status == 404, "a link is not its domain's owner's"
+    assert stack.request("DELETE", ON_HOST, user="alice", headers=anyhow).status == 204
+
+
+def test_a_link_on_a_domain_is_not_edited_while_nobody_can_tell_whose_it_is(stack: Stack) -> None:
+    claim(stack)
+    known(stack)
+    post(stack, domain=HOST, alias="sale")
+    stack.faults.throttle("dynamodb", "Query", times=3, function="ShortenerEdit")
+    assert edit(stack).status == 503
+
+
 def test_the_services_own_host_is_no_custom_domain(stack: Stack) -> None:
     host = "c0ffee00.execute-api.us-east-1.amazonaws.com"
     assert claim(stack, host).json()["errors"][0]["field"] == "host"
