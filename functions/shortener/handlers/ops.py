@@ -88,8 +88,8 @@ class Operations:
         """POST /v1/bans"""
         body = parse_body(NewBan, request)
         value = banned(body.kind, body.value)
-        self._check_room("value")
         ban = bans.stream_id(body.kind, value)
+        self._check_room(ban, "value")
         command = ImposeBan(body.kind, value, body.reason, self._runtime.now())
         outcome = self._settle(self._bans, ban, command, request, body.model_dump())
         # Even where it was in force: the sends may be what failed the last time.
@@ -119,7 +119,7 @@ class Operations:
         body, host = parse_body(NewDomain, request), custom_domain(request.path["host"])
         if is_own(host, request, self._config.public_url):
             raise Rejected("is this service's own", "host")
-        self._check_room("host")
+        self._check_room(host, "host")
         command = ClaimDomain(host, body.owner, self._runtime.now())
         stream = domains.stream_id(host)
         try:
@@ -169,9 +169,11 @@ class Operations:
     def _directory(self) -> Directory:
         return directory.read(self._views, self._live)
 
-    def _check_room(self, field: str) -> None:
+    def _check_room(self, entry: str, field: str) -> None:
+        """Raises Rejected where a ban or a host would be one entry too many."""
         known = self._directory()
-        if len(known.bans) + len(known.domains) >= directory.MAX_ENTRIES:
+        entries = {*known.bans, *known.domains}
+        if entry not in entries and len(entries) >= directory.MAX_ENTRIES:
             raise Rejected("does not fit: the directory of bans and domains is full", field)
 
     def _page(self, request: Request, view: View[Any], name: str, end: str | None) -> Answer:

@@ -357,6 +357,9 @@ def test_the_directory_has_an_end(stack: Stack, monkeypatch: pytest.MonkeyPatch)
     refused = ops(stack, "POST", "/v1/bans", json=OWNER_BAN)
     assert refused.status == 422
     assert "full" in refused.json()["errors"][0]["reason"]
+    claimed = ops(stack, "PUT", "/v1/domains/go.acme.example", json={"owner": "alice"})
+    assert claimed.json()["errors"][0]["field"] == "host"
+    impose(stack, HOST_BAN)
 
 
 # ---- Failures -----------------------------------------------------------------------------------
