@@ -53,13 +53,17 @@ class Admission:
             raise Problem(403, "owner_banned", "You may not create or change links.")
         return known
 
-    def fits(self, request: Request, owner: str, domain: str) -> bool:
-        """Whether a link on this domain may become this owner's.
+    def refusal(self, request: Request, owner: str, domain: str) -> str | None:
+        """Why a link on this domain may not become this owner's, if it may not.
 
         Raises a 403 Problem for a caller who is banned, 503 where the domain's owner is not known.
         """
         known = self.check_owner(request)
-        return domain == DEFAULT_DOMAIN or _known(known).owns(owner, domain)
+        if known is not None and known.over_owner(owner) is not None:
+            return "is banned"
+        if domain == DEFAULT_DOMAIN or _known(known).owns(owner, domain):
+            return None
+        return "does not own the domain that the link is on"
 
     def lost(self, request: Request, domain: str) -> bool:
         """Whether a domain is somebody else's than the caller's. One that was released is nobody's.

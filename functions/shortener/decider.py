@@ -75,10 +75,10 @@ class EditLink:
 
 @dataclass(frozen=True)
 class TransferLink:
-    """Give the link to another owner. `fits`: whether they may have one on the link's domain."""
+    """Give the link to another owner. `refusal`: why they may not have it."""
 
     owner: str
-    fits: bool = True
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -231,8 +231,8 @@ def _edit(command: EditLink, link: Link) -> list[Event]:
 def _transfer(command: TransferLink, link: Link) -> list[Event]:
     if command.owner == link.owner:
         return []
-    if not command.fits:
-        raise Rejected("does not own the domain that the link is on", "owner")
+    if command.refusal is not None:
+        raise Rejected(command.refusal, "owner")
     return [LinkTransferred(command.owner)]
 
 

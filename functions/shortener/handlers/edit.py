@@ -75,8 +75,8 @@ def build(runtime: Runtime) -> Handler:
     def transfer(request: Request) -> Answer:
         owner = parse_body(Transfer, request).owner
         aimed = aim(request)
-        fits = admission.fits(request, owner, on(request))
-        return show(execute(request, aimed, TransferLink(owner, fits), owner))
+        refusal = admission.refusal(request, owner, on(request))
+        return show(execute(request, aimed, TransferLink(owner, refusal), owner))
 
     def on(request: Request) -> str:
         return request.query.get("domain", DEFAULT_DOMAIN)

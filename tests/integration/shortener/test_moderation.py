@@ -173,6 +173,18 @@ def test_a_ban_on_an_owner_takes_down_their_links_and_lets_them_make_no_other(
     create(stack, user="mallory")
 
 
+def test_nobody_is_given_a_link_while_banned(stack: Stack) -> None:
+    code = create(stack)
+    impose(stack, OWNER_BAN)
+    stack.drain()
+    give: dict[str, Any] = {"json": {"owner": OWNER_BAN["value"]}, "headers": {"if-match": "*"}}
+    refused = stack.request("POST", f"/v1/links/{code}/transfer", user="alice", **give)
+    assert refused.status == 422
+    assert refused.json()["errors"] == [{"field": "owner", "reason": "is banned"}]
+    other = stack.request("POST", f"/v1/links/{code}/transfer", user="bob", **give)
+    assert other.status == 404, "and who has no link is told of nobody"
+
+
 @pytest.mark.parametrize("owner", ["auth0|tenant/x//y", "https://id.example/u?n=1&m=%2F#+,"])
 def test_an_owner_of_any_subject_is_banned_and_free_again(stack: Stack, owner: str) -> None:
     theirs, ban = create(stack, user=owner), {**OWNER_BAN, "value": owner}

@@ -1008,7 +1008,9 @@ class Client:
         contradictory = any(contradicts(state, body) for state in states) and (
             "not_before" in told or "counted" in told
         )
-        return late or contradictory or ("was banned" in told and self._on_banned_host(body))
+        to_banned = bool(self._log.of(f"ban#owner#{body.get('owner')}")) and "is banned" in told
+        on_banned = "was banned" in told and self._on_banned_host(body)
+        return late or contradictory or to_banned or on_banned
 
     def _on_banned_host(self, body: Mapping[str, Any]) -> bool:
         urls = {"long_url": "", "fallback_url": None, "rules": None, **body}
