@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from functions.kernel.views import Page, View, ViewTable
+from functions.shortener import targets
 from functions.shortener.decider import Link
 from functions.shortener.policy import Stage, stage
 from functions.shortener.views import position, read
@@ -46,8 +46,10 @@ class Filter:
 def _starts(link: Link, text: str) -> bool:
     """Whether something that people know a link by starts with `text`, which is casefolded."""
     title = (link.title or "").casefold()
-    host = urlsplit(link.long_url).hostname or ""
-    names = (link.code.casefold(), title, *title.split(), host, host.removeprefix("www."))
+    host = targets.host_of(link.long_url)
+    hosts = {host, targets.in_letters(host).casefold()}
+    names = {link.code.casefold(), title, *title.split(), *hosts}
+    names |= {each.removeprefix("www.") for each in hosts}
     return any(name.startswith(text) for name in names)
 
 

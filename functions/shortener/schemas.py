@@ -183,7 +183,7 @@ class ListQuery(PageQuery):
     q: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None,
         description="What the code, the title, a word of it or the target's host starts with, in"
-        " any case; the host with or without www.",
+        " any case; the host with or without www, in its own letters or in ASCII.",
     )
 
     @property

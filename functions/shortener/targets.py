@@ -98,11 +98,22 @@ def host(name: str, field: str) -> str:
 def look_alike(accepted: str) -> str | None:
     """A warning for an accepted URL whose host is not written in plain Latin letters."""
     host = host_of(accepted)
-    if "xn--" not in host:
+    letters = in_letters(host)
+    if letters == host:
         return None
+    return f"shows as {letters}, which may look like another site; it is {host}"
+
+
+def in_letters(host: str) -> str:
+    """An accepted URL's host as people write it."""
+    if "xn--" not in host:
+        return host
     import idna
 
-    return f"shows as {idna.decode(host)}, which may look like another site; it is {host}"
+    try:
+        return idna.decode(host)
+    except idna.IDNAError:
+        return host
 
 
 def _refused(reason: str) -> Rejected:

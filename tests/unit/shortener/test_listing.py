@@ -58,6 +58,18 @@ def test_a_filter_asks_all_that_it_names(wanted: Filter, fits: bool) -> None:
     assert wanted.fits(LINK, NOW) is fits
 
 
+@pytest.mark.parametrize("q", ["münch", "MÜNCHEN.example", "www.mün", "xn--mnchen", "www.xn--m"])
+def test_a_host_is_found_in_its_own_letters_and_in_ascii(q: str) -> None:
+    link = replace(LINK, long_url="https://www.xn--mnchen-3ya.example/")
+    assert Filter(q=q).fits(link, NOW)
+    assert not Filter(q=q).fits(LINK, NOW)
+
+
+def test_a_host_that_cannot_be_decoded_is_found_as_it_is() -> None:
+    link = replace(LINK, long_url="https://xn--a.example/")
+    assert Filter(q="xn--a").fits(link, NOW)
+
+
 @pytest.mark.parametrize(
     ("state", "link"),
     [
