@@ -91,7 +91,7 @@ def _asked(value: str, query: Mapping[str, str]) -> bool:
 def _weighted(targets: tuple[tuple[str, int], ...], seed: str) -> str:
     """One of the targets by its share of the weights; the same for the same seed."""
     total = sum(weight for _, weight in targets)
-    point = int.from_bytes(blake2b(seed.encode(), digest_size=8).digest()) % total
+    point = int.from_bytes(blake2b(seed.encode(errors="replace"), digest_size=8).digest()) % total
     for url, weight in targets:
         point -= weight
         if point < 0:

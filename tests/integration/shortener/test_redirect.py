@@ -103,6 +103,12 @@ def test_rules_lead_by_device_language_country_and_query(stack: Stack) -> None:
     assert [click["data"]["url"] for click in clicks(stack)][-1] == URL
 
 
+def test_a_user_agent_that_is_no_unicode_is_led_by_rules_too(stack: Stack) -> None:
+    code = create(stack, rules=[{"to": [{"url": OVER}]}])["code"]
+    assert location(follow(stack, code, agent="Mozilla/5.0 \ud800")) == (302, OVER)
+    assert len(clicks(stack)) == 1
+
+
 def test_a_password_is_asked_for_and_its_link_leads_on_by_a_get(stack: Stack) -> None:
     code = create(stack, password="open sesame", redirect_status=307)["code"]
     asked = follow(stack, code)
