@@ -255,6 +255,8 @@ def _check_together(terms: Terms) -> None:
 def _moderate(command: Moderate, link: Link) -> list[Event]:
     match command.standing:
         case "clear":
+            if command.reason:
+                raise Rejected("is kept nowhere of a link that is clear", "reason")
             return _unless_so(link, LinkCleared())
         case "quarantined":
             return _unless_so(link, LinkQuarantined(command.reason))

@@ -24,7 +24,8 @@ PREVIEW = "+"
 
 
 class NewStanding(Schema):
-    """Body of PUT /v1/links/{code}/standing. The link's owner is shown the reason."""
+    """Body of PUT /v1/links/{code}/standing. The link's owner is shown the reason; of
+    one that is clear none is kept, and none is taken."""
 
     standing: Standing
     reason: Why = ""

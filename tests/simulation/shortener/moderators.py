@@ -72,7 +72,8 @@ class Moderator:
         return any(c.state["owner"] in OWNERS for c in self._log.of(stream_id(code))[-1:])
 
     def _judge(self, chance: random.Random, code: str, standing: str) -> None:
-        body = {"standing": standing, "reason": chance.choice(REASONS)}
+        reason = chance.choice(REASONS)
+        body = {"standing": standing, "reason": "" if standing == "clear" else reason}
         answer = self._insist("PUT", f"{LINKS}/{code}/standing", body)
         if answer is None:
             return

@@ -197,14 +197,18 @@ EDITED: st.SearchStrategy[EditLink] = st.builds(
         {}, optional={name: st.sampled_from(values) for name, values in SETTINGS.items()}
     ),
 )
-MODERATED = st.builds(
-    Moderate,
-    st.sampled_from(["clear", "quarantined", "banned"]),
-    st.sampled_from(["", "looked at"]),
-) | st.builds(
-    Enforce,
-    st.sampled_from([None, "ban#host#a", "ban#owner#b"]),
-    st.sampled_from(["harm", "spam"]),
+MODERATED = (
+    st.builds(
+        Moderate,
+        st.sampled_from(["quarantined", "banned"]),
+        st.sampled_from(["", "looked at"]),
+    )
+    | st.just(Moderate("clear"))
+    | st.builds(
+        Enforce,
+        st.sampled_from([None, "ban#host#a", "ban#owner#b"]),
+        st.sampled_from(["harm", "spam"]),
+    )
 )
 CHANGES: st.SearchStrategy[Command] = EDITED | MODERATED | st.just(DeleteLink(NOW))
 

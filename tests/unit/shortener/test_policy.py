@@ -196,6 +196,11 @@ def test_a_links_standing_follows_moderators_first_and_bans_else(
     given(DECIDER, CREATED, *history).when(command).then(*events)
 
 
+def test_who_clears_a_link_gives_no_reason_since_none_is_kept() -> None:
+    given(DECIDER, CREATED, BANNED).when(Moderate("clear", "appeal 12")).rejected("reason")
+    given(DECIDER, CREATED).when(Moderate("clear", "appeal 12")).rejected("reason")
+
+
 NOTED = LinkExpired(EXPIRY)
 
 
