@@ -61,15 +61,17 @@ def whole(span: Span, interval: Interval, phase: int) -> Window:
 
 
 def before(span: Span, compare: Compare, timezone: str) -> Span:
-    """The span that one is compared with: of as many local days or of the same length just
-    before, or of the same local dates a year before."""
+    """The span that one is compared with. That of whole local days is as many days just before, or
+    the same dates a year before; any other's is as long, and just before, or begins at the same
+    local time a year before."""
     first, last = _local(span.since, timezone), _local(span.until, timezone)
-    if compare == "year":
-        return Span(_millis(_year_before(first)), _millis(_year_before(last)))
-    if first.time() == last.time() == datetime.min.time():
-        days = (last.date() - first.date()).days
-        return Span(_millis(first - timedelta(days=days)), span.since)
-    return Span(2 * span.since - span.until, span.since)
+    if span == _days(first.date(), last.date(), timezone):
+        return _days(*_dates_before(first.date(), last.date(), compare), timezone)
+    length = span.until - span.since
+    if compare == "previous":
+        return Span(span.since - length, span.since)
+    earlier = datetime.combine(_year_before(first.date(), 366), first.timetz())
+    return Span(_millis(earlier), _millis(earlier) + length)
 
 
 def today(now: int, timezone: str) -> date:
@@ -108,8 +110,15 @@ def _following(day: date, interval: Interval) -> date:
 
 def _midnight(day: date, timezone: str, phase: int) -> int:
     """When a local day begins, at a whole cell."""
-    moment = _millis(datetime(day.year, day.month, day.day, tzinfo=zone(timezone)))
-    return _began(hour_of(minute_of(moment), phase), phase)
+    return _began(hour_of(minute_of(_day_began(day, timezone)), phase), phase)
+
+
+def _day_began(day: date, timezone: str) -> int:
+    return _millis(datetime(day.year, day.month, day.day, tzinfo=zone(timezone)))
+
+
+def _days(first: date, stop: date, timezone: str) -> Span:
+    return Span(_day_began(first, timezone), _day_began(stop, timezone))
 
 
 def _window(since: int, until: int, interval: Interval, phase: int) -> Window:
@@ -131,8 +140,17 @@ def _millis(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _year_before(moment: datetime) -> datetime:
+def _dates_before(first: date, stop: date, compare: Compare) -> tuple[date, date]:
+    """Dates of which `stop` is the first one after. The year before may have no 29th of February:
+    what begins there begins on the 28th, and what ends before it ends after the 28th."""
+    if compare == "previous":
+        return first - (stop - first), first
+    return _year_before(first, 366), _year_before(stop, 365)
+
+
+def _year_before(day: date, leap: int) -> date:
+    """The same a year before; `leap` is by how many days a 29th of February goes back."""
     try:
-        return moment.replace(year=moment.year - 1)
+        return day.replace(year=day.year - 1)
     except ValueError:
-        return moment.replace(year=moment.year - 1, day=28)
+        return day - timedelta(days=leap)

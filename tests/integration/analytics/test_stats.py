@@ -209,6 +209,15 @@ def test_a_comparison_is_what_the_earlier_span_would_be_answered(world: World) -
     assert (year["from"], year["totals"]["events"]) == ("2025-11-02T04:00:00.000Z", 0)
 
 
+def test_a_year_before_a_leap_day_there_is_a_day_too(world: World) -> None:
+    for day in ("2024-02-28", "2024-02-29"):
+        found = world.ask(since=day, to=day, compare="year")["compare"]
+        assert (found["from"], found["to"]) == (
+            "2023-02-28T05:00:00.000Z",
+            "2023-03-01T05:00:00.000Z",
+        )
+
+
 def test_live_is_the_last_half_hour(world: World) -> None:
     found = world.get(f"/v1/stats/{world.site.id}/live", 200, OWNER, {})
     last = world.stack.clock.now() // 60_000

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.analytics.axis import (
@@ -25,6 +25,11 @@ ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "America/
 INTERVALS: list[Interval] = ["minute", "5m", "hour", "day", "week", "month"]
 NOW = 1_793_491_200_000
 MOMENTS = st.integers(NOW - 500 * DAY_MS, NOW)
+
+
+def moment(text: str) -> int:
+    """Epoch ms of a time of UTC."""
+    return round(datetime.fromisoformat(f"{text}+00:00").timestamp() * 1000)
 
 
 @given(MOMENTS, st.integers(1, 300 * HOUR_MS), st.sampled_from(ZONES), st.sampled_from(INTERVALS))
@@ -88,14 +93,46 @@ def test_the_period_before_has_as_many_days_and_ends_where_this_begins() -> None
     )
 
 
+def test_the_period_before_a_day_without_midnight_has_whole_days() -> None:
+    asked = span("2026-09-06", "2026-09-12", "America/Santiago")
+    assert before(asked, "previous", "America/Santiago") == span(
+        "2026-08-30", "2026-09-05", "America/Santiago"
+    )
+    later = span("2027-09-06", "2027-09-06", "America/Santiago")
+    assert before(later, "year", "America/Santiago") == span(
+        "2026-09-06", "2026-09-06", "America/Santiago"
+    )
+
+
 @given(st.dates(date(2021, 1, 1), date(2026, 12, 1)), st.integers(0, 60), st.sampled_from(ZONES))
+@example(date(2024, 2, 28), 0, "UTC")
+@example(date(2024, 2, 29), 0, "Europe/Berlin")
 def test_the_year_before_has_the_same_dates(day: date, days: int, timezone: str) -> None:
     last = day + timedelta(days=days)
     found = before(span(str(day), str(last), timezone), "year", timezone)
     zone = ZoneInfo(timezone)
-    first, stop = (datetime.fromtimestamp(moment / 1000, zone) for moment in found)
+    first, stop = (datetime.fromtimestamp(moment / 1000, zone).date() for moment in found)
+    assert found == span(str(first), str(stop - timedelta(days=1)), timezone)
+    assert first == a_year_before(day, date(day.year - 1, 2, 28))
     follows = last + timedelta(days=1)
-    for earlier, later in [(first.date(), day), (stop.date(), follows)]:
-        assert earlier.year == later.year - 1
-        leap = (later.month, later.day) == (2, 29)
-        assert (earlier.month, earlier.day) == ((2, 28) if leap else (later.month, later.day))
+    assert stop == a_year_before(follows, date(follows.year - 1, 3, 1))
+
+
+def a_year_before(day: date, leap: date) -> date:
+    """`leap` stands for the 29th of February."""
+    return leap if (day.month, day.day) == (2, 29) else day.replace(year=day.year - 1)
+
+
+@given(MOMENTS, st.integers(1, 300 * HOUR_MS), st.sampled_from(ZONES))
+@example(moment("2024-02-28T12:00"), 18 * HOUR_MS, "UTC")
+@example(moment("2026-03-30T00:30"), HOUR_MS, "Europe/Berlin")
+def test_the_year_before_is_as_long_where_days_are_not_whole(
+    since: int, length: int, timezone: str
+) -> None:
+    zone = ZoneInfo(timezone)
+    asked = Span(since, since + length)
+    found = before(asked, "year", timezone)
+    first = datetime.fromtimestamp(since / 1000, zone)
+    if first.time() != datetime.min.time():
+        assert found.until - found.since == length
+    assert 364 * DAY_MS < since - found.since < 367 * DAY_MS
