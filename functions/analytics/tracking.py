@@ -34,8 +34,8 @@ PAGEVIEW = "pageview"
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 REDACTED = "[redacted]"
 UNTIMED_MINUTES = 10_000_000
-"""Minutes, all of them before 1990, in one of which an id is looked for that came without any time
-by which a repeat could be told."""
+"""Minutes, all of them before 1990, in one of which an id is looked for that came without a time of
+its own by which a repeat could be told."""
 
 _SITE = re.compile(r"[a-z0-9]{12}")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -87,12 +87,13 @@ class Tracked(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The times, in epoch ms, that are taken: from `oldest` to a little after `received`. `skew` is
-    how far the sender's clock is behind ours."""
+    """The times, in epoch ms, that are taken: from `oldest` to a little after `received`. `sent_at`
+    is what the sender's clock said, ours if it said nothing, and `skew` how far it is behind
+    ours."""
 
     received: int
     oldest: int
-    sent_at: int | None
+    sent_at: int
     skew: int
 
 
@@ -115,11 +116,12 @@ def envelope(text: str, site: str | None = None) -> Envelope:
 
 def window(received: int, sent_at: int | None, retention_days: int) -> Window:
     """The times that are taken of a request."""
-    skew = 0 if sent_at is None else received - sent_at
+    said = received if sent_at is None else sent_at
+    skew = received - said
     return Window(
         received=received,
         oldest=received - retention_days * DAY_MS,
-        sent_at=sent_at,
+        sent_at=said,
         skew=skew if abs(skew) > SKEW_MS else 0,
     )
 
@@ -203,16 +205,15 @@ def _moment(given: Any, field: str) -> int:
 
 def _times(given: Any, id: str | None, times: Window) -> tuple[int, int]:
     """When it happened by our clock, and by the sender's."""
-    if given is None and times.sent_at is None:
-        untimed = None if id is None else crc32(id.encode()) % UNTIMED_MINUTES * MINUTE_MS
-        return times.received, times.received if untimed is None else untimed
     sent_as = times.sent_at if given is None else _moment(given, "timestamp")
-    assert sent_as is not None, "one of the two is given"
     at = sent_as + times.skew
     if at > times.received + SKEW_MS:
         raise Fault("timestamp", "lies in the future")
     if at < max(times.oldest, 0):
         raise Fault("timestamp", "is older than the site keeps events")
+    if given is None and id is not None:
+        # Whoever tries again may say another `sent_at`: what tries have in common is the id.
+        sent_as = crc32(id.encode()) % UNTIMED_MINUTES * MINUTE_MS
     return at, sent_as
 
 

@@ -182,6 +182,16 @@ def test_an_id_without_any_time_counts_once_too(stack: Stack, site: str) -> None
     assert sorted(fact.name for fact in facts(stack)) == ["nameless"] * 3 + ["pageview"]
 
 
+def test_an_id_without_a_time_of_its_own_counts_once_whenever_it_is_sent(
+    stack: Stack, site: str
+) -> None:
+    for _ in range(3):
+        send(stack, site, {"id": "a"}, sent_at=stack.clock.now())
+        stack.advance(2 * MINUTE / 1000)
+    settle(stack)
+    assert len(facts(stack)) == 1
+
+
 def test_a_pointer_lives_as_long_as_the_fact_it_points_to(stack: Stack, site: str) -> None:
     said = stack.clock.now() - 1_000 * DAY
     send(stack, site, {"id": "a", "timestamp": said}, sent_at=said)
@@ -307,8 +317,8 @@ def test_a_poisoned_message_ends_where_somebody_looks(stack: Stack, site: str) -
 def test_a_message_whose_write_fails_halfway_is_tried_again_whole_and_harmlessly(
     stack: Stack, site: str
 ) -> None:
-    events = ({"id": f"{number:03}"} for number in range(60))
-    body = message(stack, site, *events, sent_at=stack.clock.now())
+    events = ({"id": f"{n:03}", "timestamp": stack.clock.now()} for n in range(60))
+    body = message(stack, site, *events)
     whole = message(stack, site, {"id": "whole"})
     stack.faults.fail(
         "dynamodb", "PutItem", "InternalServerError", status=500, times=3, skip=29,

@@ -201,14 +201,17 @@ def test_a_clock_that_is_nearly_right_is_believed(skew: int) -> None:
 
 
 def test_without_a_time_of_its_own_an_event_is_as_old_as_its_sending() -> None:
-    assert tracked({"id": "a"}, sent_at=NOW - MINUTE).at == NOW - MINUTE
-    late = tracked({"id": "a"}, sent_at=NOW - 60 * MINUTE)
+    assert tracked({}, sent_at=NOW - MINUTE).at == NOW - MINUTE
+    late = tracked({}, sent_at=NOW - 60 * MINUTE)
     assert (late.at, late.sent_as) == (NOW, NOW - 60 * MINUTE)
 
 
-def test_an_id_without_any_time_is_looked_for_where_its_repeat_will_be() -> None:
-    first = event({"id": "a"}, window(NOW, None, 30))
-    again = event({"id": "a"}, window(NOW + DAY, None, 30))
+@pytest.mark.parametrize("sent_at", [None, NOW], ids=["no time", "a sending's time"])
+def test_an_id_without_a_time_of_its_own_is_looked_for_where_its_repeat_will_be(
+    sent_at: int | None,
+) -> None:
+    first = event({"id": "a"}, window(NOW, sent_at, 30))
+    again = event({"id": "a"}, window(NOW + DAY, sent_at and sent_at + DAY, 30))
     assert (first.at, again.at) == (NOW, NOW + DAY)
     assert first.sent_as == again.sent_as != NOW
     assert first.sent_as < 20 * 365 * DAY
