@@ -7,7 +7,9 @@ anything in between, and of all a visitor's chains the longest counts.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from functions.analytics.events import Step
@@ -27,31 +29,37 @@ class Chains:
         self._starts: dict[str, list[int]] = {}
 
     def take(self, facts: Iterable[Fact]) -> None:
-        """Goes on with facts none of which is before one that was taken."""
-        for fact in facts:
-            if fact.visitor is None or fact.machine is not None:
-                continue
-            places = [place for place, step in enumerate(self._steps) if reaches(step, fact)]
-            if places:
-                self._go_on(fact.visitor, fact.at, places)
+        """Goes on with facts all of which are after those that were taken."""
+        for at, together in groupby(facts, key=lambda fact: fact.at):
+            moment: defaultdict[str, list[list[int]]] = defaultdict(list)
+            for fact in together:
+                if fact.visitor is None or fact.machine is not None:
+                    continue
+                places = [place for place, step in enumerate(self._steps) if reaches(step, fact)]
+                if places:
+                    moment[fact.visitor].append(places)
+            for visitor, takers in moment.items():
+                self._go_on(visitor, at, takers)
 
-    def _go_on(self, visitor: str, at: int, places: list[int]) -> None:
-        """Of the chains that are so long, only the one that began last is kept: whatever can
-        follow any of them can follow it. A chain begins no later than its own beginning does, so
-        one that has just grown is the latest of its length.
+    def _go_on(self, visitor: str, at: int, takers: list[list[int]]) -> None:
+        """Goes on with the facts that a visitor has at one time, each with the steps that it can
+        be: nobody knows in which order they happened, so any will do.
 
-        The longest first, since one fact is one step.
+        Of the chains that are so long, only the one that began last is kept: whatever can follow
+        any of them can follow it.
         """
+        firsts = {place for places in takers for place in places}
         starts = self._starts.get(visitor)
         if starts is None:
-            if places[0] != 0:
+            if 0 not in firsts:
                 return
             starts = self._starts[visitor] = [NEVER] * len(self._steps)
-        for place in reversed(places):
-            if place == 0:
-                starts[0] = at
-            elif NEVER != starts[place - 1] >= at - self._window:
-                starts[place] = starts[place - 1]
+        before = list(starts)
+        for first in firsts:
+            start = before[first - 1] if first else at
+            if NEVER != start >= at - self._window:
+                for place in range(first, _reached(takers, first)):
+                    starts[place] = max(starts[place], start)
 
     def visitors(self) -> list[int]:
         """How many took the first step, the first two, and so on."""
@@ -59,6 +67,26 @@ class Chains:
             sum(starts[place] != NEVER for starts in self._starts.values())
             for place in range(len(self._steps))
         ]
+
+
+def _reached(takers: Sequence[Sequence[int]], first: int) -> int:
+    """The step before which it ends if each of the steps from `first` on is taken by a fact of its
+    own: as many as there can be, by augmenting paths (Kuhn, 1955, "The Hungarian Method")."""
+    taken: dict[int, int] = {}
+
+    def take(step: int, tried: set[int]) -> bool:
+        for taker, steps in enumerate(takers):
+            if step in steps and taker not in tried:
+                tried.add(taker)
+                if taker not in taken or take(taken[taker], tried):
+                    taken[taker] = step
+                    return True
+        return False
+
+    step = first
+    while take(step, set()):
+        step += 1
+    return step
 
 
 def shown(steps: Sequence[Step], visitors: Sequence[int]) -> list[dict[str, Any]]:
