@@ -263,7 +263,8 @@ class Earlier(BaseModel):
 
 class SiteStats(Earlier):
     """What happened on a site. `uniques` says what `visitors` are: exact, estimated, or sums of
-    days, weeks or months where a visitor's id lives no longer."""
+    days, weeks or months of UTC where the span has more than one and a visitor's id lives no
+    longer."""
 
     site: str
     interval: Interval

@@ -31,6 +31,7 @@ from functions.analytics.rows import Entries, Rows
 from functions.analytics.segments import Segment, merge
 from functions.analytics.spans import Span
 from functions.analytics.uniques import Numbers, counted, tallied
+from functions.analytics.visitors import period_at
 from functions.edge.problem import invalid
 from functions.edge.validation import to_text
 
@@ -41,9 +42,9 @@ MAX_LIMIT = 500
 as a value may have left it while others were counted twice."""
 CANDIDATES = 100
 """Values at least of which the rows are read where a top list is of more than what is asked."""
-SUMS = {"day": (25, "daily sums"), "week": (169, "weekly sums"), "month": (745, "monthly sums")}
-"""By identity: hours that a visitor's id lives, with the one that a clock is set back, and what
-visitors of more are called: who comes again under another id counts again."""
+SUMS = {"day": "daily sums", "week": "weekly sums", "month": "monthly sums"}
+"""By identity: what visitors of more than one of its periods are called. Who comes again under
+another id counts again."""
 
 
 class Question(NamedTuple):
@@ -127,7 +128,7 @@ class Stats:
             "to": to_text(span.until),
             "totals": figures(total),
             "series": series,
-            "uniques": _uniques(site, span, total, interval),
+            "uniques": _uniques(site, span, total),
         }
         return document, source
 
@@ -324,10 +325,9 @@ def _top(
     }
 
 
-def _uniques(site: Definition, span: Span, total: Numbers, interval: Interval) -> str:
-    hours, sums = SUMS[site.identity]
-    if span.until - span.since > hours * HOUR_MS:
-        return sums
+def _uniques(site: Definition, span: Span, total: Numbers) -> str:
+    if period_at(site.identity, span.since) != period_at(site.identity, span.until - 1):
+        return SUMS[site.identity]
     return "exact" if total.exact else "estimated"
 
 

@@ -16,7 +16,7 @@ from functions.analytics import links
 from functions.analytics.decider import Definition
 from functions.analytics.facts import Fact
 from tests.integration.analytics.counting import keep, site, traffic
-from tests.integration.analytics.sites import OWNER, kind
+from tests.integration.analytics.sites import OWNER, kind, make
 from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.handlers import ROOT
 from tests.support.http_api import Response
@@ -216,6 +216,26 @@ def test_a_year_before_a_leap_day_there_is_a_day_too(world: World) -> None:
             "2023-02-28T05:00:00.000Z",
             "2023-03-01T05:00:00.000Z",
         )
+
+
+@pytest.mark.parametrize(
+    ("identity", "first", "to", "uniques"),
+    [
+        ("day", "2026-11-02", "2026-11-02", "exact"),
+        ("day", "2026-11-01T23:00:00Z", "2026-11-02T00:00:00Z", "exact"),
+        ("day", "2026-11-01T23:00:00Z", "2026-11-02T01:00:00Z", "daily sums"),
+        ("week", "2026-10-26", "2026-11-01", "exact"),
+        ("week", "2026-10-31", "2026-11-02", "weekly sums"),
+        ("month", "2026-10-01", "2026-10-31", "exact"),
+        ("month", "2026-10-31", "2026-11-01", "monthly sums"),
+    ],
+)
+def test_who_has_another_id_after_midnight_is_told_to_count_twice(
+    world: World, identity: str, first: str, to: str, uniques: str
+) -> None:
+    site = make(world.stack, identity=identity)
+    found = world.get(f"/v1/stats/{site}", 200, OWNER, {"from": first, "to": to})
+    assert found["uniques"] == uniques
 
 
 def test_live_is_the_last_half_hour(world: World) -> None:
