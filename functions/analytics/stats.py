@@ -41,7 +41,8 @@ MAX_LIMIT = 500
 """Rows of one answer's list, half of what a top list has: in the bulk ledger its end is not sure,
 as a value may have left it while others were counted twice."""
 CANDIDATES = 100
-"""Values at least of which the rows are read where a top list is of more than what is asked."""
+"""Values at least of which a day's rows are read where its top list is of more than what is
+asked: one call's."""
 SUMS = {"day": "daily sums", "week": "weekly sums", "month": "monthly sums"}
 """By identity: what visitors of more than one of its periods are called. Who comes again under
 another id counts again."""
@@ -173,9 +174,10 @@ class OfHours:
         part asked for, the rows are read of as many values as there can be answered for."""
         first, last = day_of(self._hours[0]), day_of(self._hours[-1])
         lists = self._rows.tops(self._site.id, listing.rollup, first, last)
-        candidates = _candidates(lists.values(), listing)[: max(CANDIDATES, limit)]
+        ranked, most = _ranked(lists.values(), listing), max(CANDIDATES, limit)
         found: defaultdict[str, list[Numbers]] = defaultdict(list)
         for day, entries in lists.items():
+            candidates = [value for value in ranked if value in entries][:most]
             for value, numbers in self._of_day(day, entries, listing, candidates).items():
                 found[value].append(numbers)
         sums = {value: _sum(numbers) for value, numbers in found.items()}
@@ -331,8 +333,8 @@ def _uniques(site: Definition, span: Span, total: Numbers) -> str:
     return "exact" if total.exact else "estimated"
 
 
-def _candidates(lists: Iterable[Entries], listing: Listing) -> list[str]:
-    """The values that have the most events on all days together."""
+def _ranked(lists: Iterable[Entries], listing: Listing) -> list[str]:
+    """The values of some days, those first that have the most events on all of them."""
     events: defaultdict[str, int] = defaultdict(int)
     for entries in lists:
         for value, entry in entries.items():

@@ -15,7 +15,7 @@ import pytest
 from functions.analytics import links
 from functions.analytics.decider import Definition
 from functions.analytics.facts import Fact
-from tests.integration.analytics.counting import keep, site, traffic
+from tests.integration.analytics.counting import define, keep, site, traffic
 from tests.integration.analytics.sites import OWNER, kind, make
 from tests.support.cloud.replacing_moto import dynamodb_in_memory
 from tests.support.handlers import ROOT
@@ -174,6 +174,24 @@ def test_a_list_and_the_others_are_the_total(world: World, by: str) -> None:
         values = Counter(getattr(fact, by) for fact in mine if getattr(fact, by))
         ranked = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
         assert [(row["value"], row["events"]) for row in top["rows"]] == ranked
+
+
+def test_a_local_days_list_is_not_crowded_out_by_the_day_after(world: World) -> None:
+    quiet = moment("2026-10-20T15:00+00:00")
+    busy = quiet + DAY
+    pages = [(busy, f"/p{number:03}") for number in range(100) for _ in range(2)]
+    pages += [(quiet, "/landing"), (quiet - 13 * HOUR, "/evening-before")]
+    site = define(world.stack, make(world.stack, timezone="America/New_York"))
+    facts = [
+        Fact(f"{number:03}", site.id, at + number, "pageview", "a" * 16, page)
+        for number, (at, page) in enumerate(pages)
+    ]
+    keep(world.stack, facts, site)
+    world.stack.drain()
+    query = {"from": "2026-10-20", "to": "2026-10-20", "by": "page"}
+    top = world.get(f"/v1/stats/{site.id}", 200, OWNER, query)["top"]
+    assert [(row["value"], row["events"]) for row in top["rows"]] == [("/landing", 1)]
+    assert top["other"]["events"] == 0
 
 
 def test_a_filter_counts_what_fits_and_a_pair_what_fits_both(world: World) -> None:
