@@ -314,15 +314,19 @@ def figures(numbers: Numbers) -> dict[str, int]:
 def _top(
     question: Question, listing: Listing, source: Source, totals: Mapping[str, int]
 ) -> dict[str, Any]:
-    rows = source.top(listing, question.limit)
-    listed = _sum([numbers for _, numbers in rows])
+    machines = question.by == MACHINE
+    found = source.top(listing, MAX_LIMIT if machines else question.limit)
+    # Machines are not in the totals; but their kinds are few, so that a list has them all.
+    whole = figures(_sum(numbers for _, numbers in found)) if machines else totals
+    rows = found[: question.limit]
+    listed = _sum(numbers for _, numbers in rows)
     return {
         "by": question.by,
         "rows": [{"value": value, **figures(numbers)} for value, numbers in rows],
         # An event may reach several goals: then there are no others to speak of.
         "other": {
-            "events": max(0, totals["events"] - listed.events),
-            "pageviews": max(0, totals["pageviews"] - listed.pageviews),
+            "events": max(0, whole["events"] - listed.events),
+            "pageviews": max(0, whole["pageviews"] - listed.pageviews),
         },
     }
 

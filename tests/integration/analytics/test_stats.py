@@ -213,8 +213,25 @@ def test_machines_are_a_rollup_of_their_own(world: World) -> None:
     found = world.ask(since="2026-10-30", to="2026-11-03", by="machine")
     bots = [fact for fact in world.facts if fact.machine]
     assert {row["value"]: row["events"] for row in found["top"]["rows"]} == {"bot": len(bots)}
+    assert found["top"]["other"] == {"events": 0, "pageviews": 0}
     only = world.ask(since="2026-10-30", to="2026-11-03", filter="machine:bot")
     assert only["totals"]["events"] == len(bots)
+
+
+def test_machines_that_are_not_listed_are_others(world: World) -> None:
+    site = define(world.stack, make(world.stack))
+    at = moment("2026-10-20T15:00+00:00")
+    kinds = ["bot", "bot", "spam", "head", None]
+    facts = [
+        Fact(f"{number}", site.id, at, "pageview", machine=kind)
+        for number, kind in enumerate(kinds)
+    ]
+    keep(world.stack, facts, site)
+    world.stack.drain()
+    query = {"from": "2026-10-20", "to": "2026-10-20", "by": "machine", "limit": "1"}
+    top = world.get(f"/v1/stats/{site.id}", 200, OWNER, query)["top"]
+    assert [(row["value"], row["events"]) for row in top["rows"]] == [("bot", 2)]
+    assert top["other"] == {"events": 2, "pageviews": 2}
 
 
 def test_a_comparison_is_what_the_earlier_span_would_be_answered(world: World) -> None:
