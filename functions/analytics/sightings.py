@@ -11,7 +11,7 @@ from functions.analytics.agents import Agent
 from functions.analytics.decider import Site
 from functions.analytics.facts import NO_UTM, Fact, Sighting, Utm, bounded
 from functions.analytics.links import site_of
-from functions.analytics.tracking import campaign
+from functions.analytics.tracking import campaign, place
 
 CLICK = "click"
 HUMAN = "human"
@@ -34,7 +34,7 @@ def of_click(click: Mapping[str, Any]) -> Sighting:
         site=site_of(data["domain"], data["code"]),
         at=click["time"],
         name=CLICK,
-        link=_place(data["url"]),
+        link=place(data["url"]),
         referrer=referrer,
         country=data.get("country"),
         device=agent.device,
@@ -91,8 +91,3 @@ def _machine(
     if agent.machine:
         return "bot"
     return "spam" if referrer is not None and referrers.is_spam(referrer, blocked) else None
-
-
-def _place(url: str) -> str:
-    """Host and path of where a link led."""
-    return url.partition("//")[2].partition("?")[0].partition("#")[0]

@@ -45,6 +45,9 @@ _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 _WORD = re.compile(r"[^\s/?&=;:,\"'<>()|]+")
+# However often it was encoded. Neither of the two takes more than linear time.
+_AT = re.compile(r"(?:@|%(?:25)*40)+")
+_DOMAIN = re.compile(r"(?:[\w\x80-\U0010ffff-]+\.)+[A-Za-z\x80-\U0010ffff]{2}")
 _ENVELOPE = {"site", "sent_at", "events"}
 _FIELDS = {"id", "event_type", "timestamp", "page", "referrer", "user_id", "metadata", "link"}
 _OWN_FIELDS = {"ip", "agent", "country"}
@@ -140,7 +143,7 @@ def event(given: Any, times: Window, own: bool = False) -> Tracked:
         name=_name(given.get("event_type")),
         page=_page(_text(given, "page", MAX_TEXT)),
         referrer=_referrer(_text(given, "referrer", MAX_TEXT)),
-        link=_place(_text(given, "link", MAX_TEXT)),
+        link=_link(_text(given, "link", MAX_TEXT)),
         user=_text(given, "user_id", 200),
         props=_props(given.get("metadata")),
         ip=_text(given, "ip", 45),
@@ -154,21 +157,23 @@ def country_of(header: str) -> str | None:
     return header.upper() if _COUNTRY.fullmatch(header.upper()) else None
 
 
+def place(url: str) -> str | None:
+    """Where a link leads: host and path. Raises Fault."""
+    parts = _split(url, "link")
+    host = parts.netloc.rpartition("@")[2].lower()
+    return host + _path(parts.path) or None
+
+
 def redact(text: str) -> str:
-    """Text in which every word that looks like an e-mail address is replaced."""
-    if "@" not in text and "%40" not in text:
+    """Text in which every word that has what looks like an e-mail address is replaced."""
+    if not _AT.search(text):
         return text
-    return _WORD.sub(lambda found: REDACTED if _is_address(found[0]) else found[0], text)
+    return _WORD.sub(lambda found: REDACTED if _has_address(found[0]) else found[0], text)
 
 
-def _is_address(word: str) -> bool:
-    parts = word.replace("%40", "@").split("@")
-    return any(name and _is_domain(host.rstrip(".")) for name, host in pairwise(parts))
-
-
-def _is_domain(host: str) -> bool:
-    before, dot, top = host.rpartition(".")
-    return bool(before and dot and len(top) > 1 and top.isalpha())
+def _has_address(word: str) -> bool:
+    # Whatever may stand behind a domain, from brackets to dots, its beginning tells it.
+    return any(name and _DOMAIN.match(host) for name, host in pairwise(_AT.split(word)))
 
 
 def _parsed(text: str) -> Any:
@@ -294,7 +299,8 @@ def _page(given: str | None) -> str | None:
     """The path, with those parameters alone that say which campaign it was."""
     if given is None:
         return None
-    parts = _split(given, "page")
+    # What begins with two slashes would be read as a host.
+    parts = _split(f"//{given}" if given.startswith("//") else given, "page")
     path = _path(parts.path) or "/"
     utm = [
         (name, redact(value))
@@ -323,13 +329,8 @@ def _referrer(given: str | None) -> str | None:
         raise Fault("referrer", "is not an address") from None
 
 
-def _place(given: str | None) -> str | None:
-    """Where a link leads: host and path."""
-    if given is None:
-        return None
-    parts = _split(given, "link")
-    host = parts.netloc.rpartition("@")[2].lower()
-    return host + _path(parts.path) or None
+def _link(given: str | None) -> str | None:
+    return None if given is None else place(given)
 
 
 def _path(path: str) -> str:

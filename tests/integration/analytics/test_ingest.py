@@ -411,6 +411,12 @@ def test_a_click_is_a_fact_of_its_links_own_site(stack: Stack) -> None:
     assert int(item["gone_at"]["N"]) == fact.at // 1000 + RETENTION_DAYS * 86_400
 
 
+def test_where_a_click_led_names_no_person(stack: Stack) -> None:
+    led = "https://bob:secret@shop.example/u/bob%40example.com?token=secret"
+    assert click(stack, clicked(stack, url=led)) == []
+    assert [fact.link for fact in facts(stack)] == ["shop.example/u/[redacted]"]
+
+
 @pytest.mark.parametrize(
     ("data", "machine"),
     [
