@@ -24,8 +24,8 @@ def host_of(referrer: str) -> str | None:
 
 def is_spam(host: str, blocked: Collection[str] = ()) -> bool:
     """Whether a host, or one above it, is a known spammer or one of those that a site blocked."""
-    known = _spammers()
-    return any(each in known or each in blocked for each in _upwards(host))
+    known, own = _spammers(), {host_of(each) for each in blocked}
+    return any(each in known or each in own for each in _upwards(host))
 
 
 def is_own(host: str, origins: Collection[str]) -> bool:

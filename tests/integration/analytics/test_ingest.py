@@ -102,15 +102,16 @@ def test_a_fact_is_in_its_bucket_and_gone_when_the_site_keeps_it_no_longer(stack
         ({}, {"user_agent": "HeadlessChrome/140"}, "bot"),
         ({"referrer": "https://42.semalt.com/"}, {}, "spam"),
         ({"referrer": "https://deep.bad.example/"}, {}, "spam"),
+        ({"referrer": "https://www.worse.example/"}, {}, "spam"),
         ({"referrer": "https://news.example/"}, {}, None),
         ({"referrer": "https://www.shop.example/x"}, {}, None),
     ],
-    ids=["bot", "headless", "known spam", "blocked", "referred", "own"],
+    ids=["bot", "headless", "known spam", "blocked", "blocked www", "referred", "own"],
 )
 def test_machines_and_spammers_are_counted_apart(
     stack: Stack, event: Any, headers: Any, machine: str | None
 ) -> None:
-    site = make(stack, blocked_referrers=["bad.example"])
+    site = make(stack, blocked_referrers=["bad.example", "www.worse.example"])
     send(stack, site, event, **headers)
     settle(stack)
     [fact] = facts(stack)
