@@ -90,7 +90,7 @@ class SiteIdentityChanged:
 
 @dataclass(frozen=True)
 class SiteRetentionChanged:
-    """Events that come from now on are kept for so many days."""
+    """Events that come from now on are kept for so many days; in the bulk ledger all are."""
 
     retention_days: int
 

@@ -1,6 +1,7 @@
 """Retention in the bulk ledger: a day's objects go when the last of its facts may.
 
-The bucket's own rule is for all sites and the longest retention there is; this is for each site's.
+The bucket's own rule is for all sites and the longest retention there is; this is for each site's,
+as it is by then: where it was made shorter, what there is already goes earlier, too.
 """
 
 from __future__ import annotations

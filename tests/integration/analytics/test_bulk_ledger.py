@@ -15,7 +15,7 @@ from tests.integration.analytics.bulk import (
     pages,
 )
 from tests.integration.analytics.counting import items, rows
-from tests.integration.analytics.sites import ANY, ask, make
+from tests.integration.analytics.sites import ANY, ask, change, make
 from tests.integration.analytics.tracking import facts, send
 from tests.support.pump import Stack
 
@@ -121,6 +121,17 @@ def test_days_go_when_their_sites_retention_is_over(stack: Stack) -> None:
     assert left(2) == {kept, short, raw}
     assert left(1) == {kept}
     assert left(29) == set()
+
+
+def test_a_shorter_retention_binds_what_is_kept_already(stack: Stack) -> None:
+    site = make_bulk(stack, retention_days=30)
+    gather(stack, site, requests=1, events=2)
+    compact(stack)
+    change(stack, site, json={"retention_days": 1})
+    stack.advance(3 * DAY_S)
+    stack.invoke("AnalyticsCompact", {"for": "retention"})
+    stack.drain()
+    assert objects(stack) == []
 
 
 def test_a_deleted_sites_facts_go(stack: Stack) -> None:
