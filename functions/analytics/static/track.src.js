@@ -8,21 +8,20 @@
  */
 ((w, d, n, l) => {
   const tag = d.currentScript, site = tag.dataset.site, key = "millrace:" + site,
-    url = new URL("../v1/track", tag.src), early = (w.millrace || 0).q || [];
+    url = new URL("../v1/track", tag.src);
   let queue = [], from = d.referrer, path, timer, kept;
 
-  const on = (to, kind, then) => to.addEventListener(kind, then, true);
+  const on = (to, kind, then) => to.addEventListener(kind, then, true),
+    // Blocked storage throws on the mere look at it.
+    safe = (use) => { try { return use() } catch { } };
 
   // Asked not to be counted: the page's own calls must still find a function.
   if (n.globalPrivacyControl || n.doNotTrack == 1) return w.millrace = () => {};
 
-  // Blocked storage throws on the mere look at it.
-  const store = (use) => { try { return use(w.localStorage) } catch { } };
-
   const keep = () => {
     queue = queue.slice(-200);
     if (queue[0] || kept)
-      kept = store((s) => queue[0] ? !s.setItem(key, JSON.stringify(queue)) : s.removeItem(key));
+      kept = safe(() => queue[0] ? w.localStorage[key] = JSON.stringify(queue) : w.localStorage.removeItem(key));
   };
 
   const flush = () => {
@@ -31,24 +30,24 @@
       const events = queue.splice(0, 15), body = JSON.stringify({ site, sent_at: Date.now(), events }),
         // The same ids again: what arrived after all is counted once.
         again = () => { queue.unshift(...events); keep() };
-      let sent;
-      try { sent = n.sendBeacon(url, body) } catch { }
-      if (!sent)
-        fetch(url, { method: "POST", body, keepalive: 1 })
-          .then((r) => (r.status == 429 || r.status > 499) && again(), again);
+      // A beacon outlives the page, and is never answered. No request of over 64 KB outlives it.
+      d.hidden && safe(() => n.sendBeacon(url, body)) ||
+        fetch(url, { method: "POST", body, keepalive: body.length < 2e4 })
+          .then((r) => /429|5../.test(r.status) && again(), again);
     }
     keep();
   };
 
   const track = (event_type, metadata) => {
-    queue.push({
+    // Copied, as it may change; what has no JSON is left out.
+    safe(() => queue.push(JSON.parse(JSON.stringify({
       // Only a secure page has randomUUID.
       id: w.crypto.randomUUID ? crypto.randomUUID() : Math.random().toString(36).slice(2) + Date.now(),
       event_type, metadata, timestamp: Date.now(),
       // Of a query string only the campaign leaves the browser.
       page: l.pathname + (l.search.match(/\butm_\w+=[^&]*/g) || []).join("&").replace(/^./, "?$&"),
       referrer: from.split(/[?#]/)[0] || void 0
-    });
+    }))));
     timer = timer || setTimeout(flush, 500);
   };
 
@@ -69,11 +68,15 @@
   if ("outbound" in tag.dataset)
     ["click", "auxclick"].forEach((kind) => on(d, kind, (e) => {
       const a = e.target.closest("a[href]");
-      if (a && /^http/.test(a.protocol) && a.host != l.host)
+      if (a && e.button < 2 && /^http/.test(a.protocol) && a.host != l.host)
         track("outbound", { url: a.origin + a.pathname });
     }));
 
-  store((s) => { queue = [].concat(JSON.parse(s.getItem(key)) || []); kept = queue[0] });
-  const start = () => { view(); early.forEach((each) => track(...each)); w.millrace = track };
+  safe(() => kept = queue = [].concat(JSON.parse(w.localStorage[key])));
+  const start = () => {
+    view();
+    w.millrace?.q?.forEach((each) => track(...each));
+    w.millrace = track;
+  };
   d.prerendering ? on(d, "prerenderingchange", start) : start();
 })(window, document, navigator, location);

@@ -11,10 +11,10 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.analytics.stub import SITE, Stub
 
-STUB = (
+WAITING = (
     "window.millrace=window.millrace||function(){(millrace.q=millrace.q||[]).push(arguments)};"
-    "millrace('early', {step: 1})"
 )
+STUB = f"{WAITING}millrace('early', {{step: 1}})"
 KEY = f"millrace:{SITE}"
 HIDE = """() => {
     Object.defineProperty(document, 'hidden', {value: true, configurable: true});
@@ -42,6 +42,7 @@ def site(stub: Stub, stack: Stub) -> Stub:
         f'<!doctype html><link rel="icon" href="data:,">{tag.replace(" src", " data-outbound src")}'
         f"<a href='{stack.url}/v1/elsewhere?secret=1#x'>Out</a> <a href='/two'>In</a>"
     )
+    stub.html["/waiting"] = f"{head.replace(STUB, WAITING)}{tag}"
     stub.html["/framed"] = (
         "<!doctype html><link rel='icon' href='data:,'>"
         "<iframe sandbox='allow-scripts' src='/two'></iframe>"
@@ -173,19 +174,25 @@ def test_a_page_that_is_said_to_come_back_is_seen_again_once(
     assert views(stack) == ["/two", "/two"]
 
 
+@pytest.mark.parametrize(("path", "early"), [("/", ["early"]), ("/waiting", [])])
 def test_a_page_that_is_only_prepared_is_not_seen(
-    visitor: Page, site: Stub, stack: Stub, flushed: Callable[[], None]
+    visitor: Page,
+    site: Stub,
+    stack: Stub,
+    flushed: Callable[[], None],
+    path: str,
+    early: list[str],
 ) -> None:
     visitor.add_init_script(
         "Object.defineProperty(document, 'prerendering', {value: true, configurable: true})"
     )
-    visitor.goto(site.url)
+    visitor.goto(site.url + path)
     visitor.evaluate("millrace('while waiting')")
     flushed()
     assert stack.tracked == []
     visitor.evaluate("document.dispatchEvent(new Event('prerenderingchange'))")
     visitor.evaluate(HIDE)
-    stack.until(lambda: names(stack) == ["pageview", "early", "while waiting"])
+    stack.until(lambda: names(stack) == ["pageview", *early, "while waiting"])
 
 
 @pytest.mark.parametrize(
@@ -239,7 +246,10 @@ def test_what_was_not_sent_before_the_page_went_is_sent_by_the_next(
 @pytest.mark.parametrize("refusal", ["return false", "throw new Error('no')"])
 def test_a_refused_beacon_is_fetched(visitor: Page, site: Stub, stack: Stub, refusal: str) -> None:
     visitor.add_init_script(f"Navigator.prototype.sendBeacon = () => {{ {refusal} }}")
+    visitor.clock.install()
+    visitor.clock.pause_at("2030-01-01")
     visitor.goto(f"{site.url}/two")
+    visitor.evaluate(HIDE)
     stack.until(lambda: names(stack) == ["pageview"])
     assert visitor.evaluate("localStorage.length") == 0
 
@@ -247,7 +257,6 @@ def test_a_refused_beacon_is_fetched(visitor: Page, site: Stub, stack: Stub, ref
 def test_what_a_stack_could_not_take_is_sent_again_under_the_same_id(
     visitor: Page, site: Stub, stack: Stub, complaints: list[str]
 ) -> None:
-    visitor.add_init_script("Navigator.prototype.sendBeacon = () => false")
     stack.broken["/v1/track"] = 503
     visitor.goto(f"{site.url}/two")
     visitor.wait_for_function(f"localStorage['{KEY}']")
@@ -262,7 +271,6 @@ def test_what_a_stack_could_not_take_is_sent_again_under_the_same_id(
 def test_what_a_stack_refused_is_not_sent_again(
     visitor: Page, site: Stub, stack: Stub, complaints: list[str]
 ) -> None:
-    visitor.add_init_script("Navigator.prototype.sendBeacon = () => false")
     stack.broken["/v1/track"] = 422
     with visitor.expect_response("**/v1/track"):
         visitor.goto(f"{site.url}/two")
@@ -271,6 +279,31 @@ def test_what_a_stack_refused_is_not_sent_again(
     assert visitor.evaluate("localStorage.length") == 0
     assert "422" in complaints[0]
     complaints.clear()
+
+
+def test_what_cannot_be_told_is_left_out_and_nothing_else(
+    visitor: Page, site: Stub, stack: Stub, flushed: Callable[[], None]
+) -> None:
+    visitor.goto(f"{site.url}/two")
+    visitor.evaluate(
+        "() => { const round = {}; round.self = round;"
+        " millrace('one'); millrace('round', round); millrace('two'); }"
+    )
+    flushed()
+    assert names(stack) == ["pageview", "one", "two"]
+
+
+def test_events_too_large_to_outlive_the_page_are_sent_while_it_is_there(
+    visitor: Page, site: Stub, stack: Stub
+) -> None:
+    visitor.goto(f"{site.url}/two")
+    visitor.evaluate(
+        "() => { const large = {}; for (let i = 0; i < 20; i++) large[i] = 'é'.repeat(1900);"
+        " millrace('one', large); millrace('two', large); }"
+    )
+    stack.until(lambda: names(stack) == ["pageview", "one", "two"])
+    visitor.evaluate("millrace('three')")
+    stack.until(lambda: names(stack) == ["pageview", "one", "two", "three"])
 
 
 def test_blocked_storage_stops_nothing(visitor: Page, site: Stub, stack: Stub) -> None:
@@ -306,11 +339,17 @@ def test_ids_without_a_source_of_uuids(visitor: Page, site: Stub, stack: Stub) -
 
 
 def test_links_that_lead_away_are_counted_where_it_is_declared(
-    visitor: Page, site: Stub, stack: Stub
+    visitor: Page, site: Stub, stack: Stub, flushed: Callable[[], None]
 ) -> None:
     visitor.goto(f"{site.url}/out")
-    visitor.evaluate("addEventListener('click', event => event.preventDefault())")
+    visitor.evaluate(
+        "for (const kind of ['click', 'auxclick'])"
+        " addEventListener(kind, event => event.preventDefault())"
+    )
     visitor.get_by_role("link", name="In").click()
     visitor.get_by_role("link", name="Out").click()
-    stack.until(lambda: names(stack) == ["pageview", "outbound"])
+    visitor.get_by_role("link", name="Out").click(button="right")
+    visitor.get_by_role("link", name="Out").click(button="middle")
+    flushed()
+    assert names(stack) == ["pageview", "outbound", "outbound"]
     assert stack.tracked[1]["metadata"] == {"url": f"{stack.url}/v1/elsewhere"}
