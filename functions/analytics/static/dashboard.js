@@ -274,7 +274,7 @@
       overview(view, stats, zone);
       if (!stats.totals.events && !view.filters.length && site.created_at && from <= localDate(zone, Date.parse(site.created_at)))
         return welcomeSnippet(site);
-      await Promise.all([...$("panels").children].map((panel) => fill(panel, view, path, span, stats, signal)));
+      await Promise.all([...$("panels").children].map((panel) => fill(panel, view, path, span, signal)));
     } catch (error) { complain(error); }
   }
 
@@ -293,7 +293,7 @@
   function overview(view, stats, zone) {
     const measure = MEASURES[view.measure] ? view.measure : "visitors";
     const { totals, compare } = stats, notes = {
-      visitors: { exact: "counted exactly", estimated: "estimated within 3%" }[stats.uniques] || stats.uniques,
+      visitors: stats.uniques === "exact" ? "counted exactly" : stats.uniques,
       pageviews: totals.visitors ? `${(totals.pageviews / totals.visitors).toFixed(1)} per visitor` : "",
       events: "page views among them",
     };
@@ -393,8 +393,8 @@
     tab.click();
   }
 
-  async function fill(panel, view, path, span, stats, signal) {
-    panel.refill = () => fill(panel, view, path, span, stats, signal);
+  async function fill(panel, view, path, span, signal) {
+    panel.refill = () => fill(panel, view, path, span, signal);
     const rollup = tabs[panel.dataset.at], content = panel.querySelector(".content"), limit = panel.dataset.long ? LONG_LIST : SHORT_LIST;
     // A list is not narrowed by its own choice: the other values stay there to choose from.
     const filters = view.filters.filter((filter) => split(filter)[0] !== rollup).map((filter) => ["filter", filter]);
@@ -402,9 +402,11 @@
     content.classList.add("stale");
     const current = () => tabs[panel.dataset.at] === rollup && !signal.aborted;
     try {
-      const { top } = await api(path, [...span, ...filters, ["interval", "day"], ["by", rollup], ["limit", limit + 1]], { signal });
+      // One more tells that there are more; page views are not shown among the events.
+      const most = limit + (rollup === "name" ? 2 : 1);
+      const answer = await api(path, [...span, ...filters, ["interval", "day"], ["by", rollup], ["limit", most]], { signal });
       if (!current()) return;
-      content.replaceChildren(...rowsOf(rollup, top, stats, view, panel, limit));
+      content.replaceChildren(...rowsOf(rollup, answer, view, panel, limit));
     } catch (error) {
       if (error.name === "AbortError" || !current()) return;
       content.replaceChildren(error.status === 422
@@ -416,11 +418,13 @@
     content.classList.remove("stale");
   }
 
-  function rowsOf(rollup, top, stats, view, panel, limit) {
+  function rowsOf(rollup, { top, series }, view, panel, limit) {
     const found = (top ? top.rows : []).filter((row) => !(rollup === "name" && row.value === "pageview"));
     if (!found.length) return [state(`No ${label(rollup).toLowerCase()} yet`, HINTS[rollup] || "Nothing of that kind was counted in this period.")];
     const second = rollup === "goal" ? "Rate" : rollup === "name" || rollup.startsWith("prop:") ? "Events" : "Views";
-    const figure = (row) => second === "Rate" ? percent(stats.totals.visitors ? row.visitors / stats.totals.visitors : 0)
+    // A list adds up the days' visitors, of UTC and estimated where the site's days are others.
+    const visitors = (series || []).reduce((sum, day) => sum + day.visitors, 0);
+    const figure = (row) => second === "Rate" ? percent(visitors ? Math.min(row.visitors / visitors, 1) : 0)
       : short(second === "Events" ? row.events : row.pageviews);
     const shown = list(rollup, ["Visitors", second], found.slice(0, limit).map((row) => [row.value, row.visitors, [short(row.visitors), figure(row)]]), view);
     const rest = found.length <= limit && second === "Views" && top.other && top.other.pageviews;

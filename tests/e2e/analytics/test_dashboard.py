@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
-from tests.e2e.analytics.stub import EMPTY_SITE, NOW, PASSWORD, SITE, Stub
+from tests.e2e.analytics.stub import EMPTY_SITE, NOW, PASSWORD, SITE, TOP, Stub
 
 STATS = f"/v1/stats/{SITE}"
 SERIOUS = ("serious", "critical")
@@ -259,6 +259,29 @@ def test_other_lists_of_a_panel_are_a_tab_away(
     settled(page)
     assert asked(stub)["filter"] == ["prop:plan:pro"]
     undeclared(complaints)
+
+
+def test_a_goals_rate_is_of_all_visitors_though_one_goal_is_chosen(
+    page: Page, stub: Stub, complaints: list[str]
+) -> None:
+    visit(page, stub, "?filter=goal:signup")
+    events = panel(page, "Events")
+    events.get_by_role("tab", name="Goals").click()
+    settled(page)
+    expect(events.get_by_role("row", name="pricing-seen")).to_contain_text("17%")
+    undeclared(complaints)
+
+
+def test_page_views_take_no_place_among_the_events(
+    page: Page, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [(f"event-{number}", 0.05 - number / 1000) for number in range(9)]
+    monkeypatch.setitem(TOP, "name", [("pageview", 1.0), *own])
+    visit(page, stub)
+    events = panel(page, "Events")
+    expect(events.locator("tbody tr")).to_have_count(8)
+    events.get_by_role("button", name="Show more").click()
+    expect(events.get_by_role("button", name="event-8")).to_be_visible()
 
 
 def test_a_long_list_shows_more_when_asked_to(page: Page, stub: Stub) -> None:
