@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from functions.analytics.axis import (
@@ -177,7 +178,7 @@ class OfHours:
         ranked, most = _ranked(lists.values(), listing), max(CANDIDATES, limit)
         found: defaultdict[str, list[Numbers]] = defaultdict(list)
         for day, entries in lists.items():
-            candidates = [value for value in ranked if value in entries][:most]
+            candidates = islice(filter(entries.__contains__, ranked), most)
             for value, numbers in self._of_day(day, entries, listing, candidates).items():
                 found[value].append(numbers)
         sums = {value: _sum(numbers) for value, numbers in found.items()}
