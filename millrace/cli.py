@@ -497,6 +497,8 @@ def redrive(
         f"{counted(moved, 'message')} moved from {name + DLQ} to {name}"
         + (f"; {left} left, somebody else holds them: run it again" if left else ""),
     )
+    if left and not moved:
+        raise typer.Exit(1)
 
 
 def _send_lost(deployment: Deployment, queue: str, since: str, terminal: Terminal) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from functions.edge.queue import BATCH
+from millrace.batching import batches
 from millrace.errors import BenchError
 from millrace.terminal import counted
 
 DLQ = "Dlq"
+BATCH_BYTES = 1_048_576
+"""What the messages of a SendMessageBatch may hold together, attributes included, and one alone
+(SQS API reference)."""
 COUNTS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -47,19 +50,18 @@ class DeadLetters:
         Dying between the two leaves a message in both queues: a doorbell may ring twice.
         """
         total = 0
-        for batch in self._batches():
-            sent = self._send(batch)
-            self._delete(sent)
-            total += len(sent)
-            moved(len(sent))
-            if len(sent) < len(batch):
-                refused = len(batch) - len(sent)
-                raise BenchError(
-                    f"{counted(total, 'message')} moved, then {refused} refused by {self.target}"
-                )
+        for received in self._received():
+            for batch in batches(received, _bytes, BATCH, BATCH_BYTES):
+                sent = self._send(batch)
+                self._delete(sent)
+                total += len(sent)
+                moved(len(sent))
+                if len(sent) < len(batch):
+                    done, refused = counted(total, "message"), len(batch) - len(sent)
+                    raise BenchError(f"{done} moved, then {refused} refused by {self.target}")
         return total
 
-    def _batches(self) -> Iterator[list[dict[str, Any]]]:
+    def _received(self) -> Iterator[list[dict[str, Any]]]:
         while messages := self.client.receive_message(
             QueueUrl=self.source,
             MaxNumberOfMessages=BATCH,
@@ -111,8 +113,8 @@ class LostMessages:
 
         They stay in the log: sent again, they are repeats, which their consumers know by `id`.
         """
-        total, bodies = 0, self._since(since)
-        while batch := list(islice(bodies, BATCH)):
+        total = 0
+        for batch in batches(self._since(since), _length, BATCH, BATCH_BYTES):
             entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)]
             answer = self.sqs.send_message_batch(QueueUrl=self.target, Entries=entries)
             taken = len(answer.get("Successful", []))
@@ -135,6 +137,18 @@ class LostMessages:
         )
         lines = (event["message"] for page in pages for event in page["events"])
         return _each_once(_lost(lines, self.field))
+
+
+def _bytes(message: Mapping[str, Any]) -> int:
+    """What of a message counts: its body, and of each attribute its name, type and value."""
+    attributes = message.get("MessageAttributes", {})
+    return _length(message["Body"]) + sum(
+        _length(name) + sum(map(_length, value.values())) for name, value in attributes.items()
+    )
+
+
+def _length(text: str | bytes) -> int:
+    return len(text.encode() if isinstance(text, str) else text)
 
 
 def _lost(lines: Iterable[str], field: str) -> Iterator[str]:

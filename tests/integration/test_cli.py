@@ -362,6 +362,31 @@ def test_dead_letters_go_back_to_their_queue_and_are_counted(
     assert "0 messages moved" in bench("redrive", queue).stdout
 
 
+def test_letters_that_are_too_large_together_go_back_in_several_batches(
+    stack: Stack, bench: Bench
+) -> None:
+    url, body = PumpedStack(stack).physical("AnalyticsTrackedDlq"), "a" * 200_000
+    of = {"DataType": "String", "StringValue": "b" * 20_000}
+    for _ in range(10):
+        stack.client("sqs").send_message(
+            QueueUrl=url, MessageBody=body, MessageAttributes={"of": of}
+        )
+    done = told(bench("redrive", "AnalyticsTracked", "--json"))
+    assert (done["moved"], done["left"]) == (10, 0)
+    assert stack.messages("AnalyticsTracked") == [body] * 10
+
+
+def test_letters_of_which_somebody_holds_every_one_are_an_error(
+    edited: Stack, bench: Bench
+) -> None:
+    dead_letters(edited, 1)
+    url = PumpedStack(edited).physical("ShortenerRetryDlq")
+    edited.client("sqs").receive_message(QueueUrl=url)
+    held = bench("redrive", "ShortenerRetry", "--json")
+    assert held.exit_code == 1
+    assert (told(held)["moved"], told(held)["left"]) == (0, 1)
+
+
 def test_a_letter_that_its_queue_refuses_stays_where_it_is(
     edited: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
