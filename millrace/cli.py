@@ -605,7 +605,7 @@ def import_shortener(
     terminal = Terminal(as_json)
     api = None if dry_run else context.obj.api(base_url, token, user)
     run = Import(source, domain, time.time_ns() // 1_000_000)
-    with written(report) as lines, terminal.progress() as bar:
+    with written(report, file) as lines, terminal.progress() as bar:
         told = Report(lines)
         task = bar.add_task("reading", total=None)
         planned = list(run.plan(decoded(file.read_bytes())))

@@ -20,10 +20,12 @@ from rich.markup import escape
 from functions.edge.validation import to_millis
 from functions.kernel.errors import Rejected
 from functions.shortener import codes, targets
+from functions.shortener.handlers.bulk import MAX_BYTES
 from functions.shortener.imports import kutt, millrace, shlink, yourls
 from functions.shortener.imports.rows import Row
 from functions.shortener.schemas import BulkItem
-from millrace.api import AGAIN, Api
+from millrace.api import AGAIN, ENVELOPE, Api, encoded
+from millrace.batching import batches
 from millrace.errors import BenchError
 from millrace.terminal import table
 
@@ -35,7 +37,7 @@ SOURCES: Mapping[str, Callable[[str], Iterator[Row]]] = {
 }
 OWN_DOMAIN = millrace.OWN_DOMAIN
 CHUNK = 100
-"""Links in a request: the API takes 500 and 1 MiB, the gateway gives them 30 seconds."""
+"""Links in a request: the API takes 500, and the gateway gives them 30 seconds."""
 EXAMPLES = 3
 
 CREATED, EXISTING, VALID = "created", "already there", "valid"
@@ -143,11 +145,14 @@ class Report:
 
 
 @contextmanager
-def written(path: Path | None) -> Iterator[TextIO | None]:
-    """A report's file, if one is wanted."""
+def written(path: Path | None, source: Path) -> Iterator[TextIO | None]:
+    """A report's file, if one is wanted. Raises BenchError if it is the source itself, which
+    writing would empty before it is read."""
     if path is None:
         yield None
         return
+    if path.exists() and path.samefile(source):
+        raise BenchError(f"{path} is what is to be imported: name another file for the report")
     with path.open("w", encoding="utf-8") as file:
         yield file
 
@@ -189,8 +194,8 @@ class Import:
         yield from (each for each in planned if api is None or each.kind != VALID)
         if api is not None:
             valid = [each.row for each in planned if each.kind == VALID]
-            for start in range(0, len(valid), CHUNK):
-                yield from self._create(api, valid[start : start + CHUNK])
+            for chunk in batches(valid, self._bytes, CHUNK, MAX_BYTES - ENVELOPE):
+                yield from self._create(api, chunk)
 
     def _create(self, api: Api, rows: list[Row]) -> Iterator[Outcome]:
         busy: list[Outcome] = []
@@ -205,6 +210,10 @@ class Import:
             if not rows:
                 return
         yield from busy
+
+    def _bytes(self, row: Row) -> int:
+        """What of a request a row takes, with the comma behind it."""
+        return len(encoded(self._body(row))) + 1
 
     def _body(self, row: Row) -> dict[str, Any]:
         link = dict(row.link)

@@ -53,9 +53,9 @@ def row_at(place: str, fields: Fields, convert: Convert) -> Row:
     """The row that `convert` makes of `fields`; where it raises BadRow, one with that fault."""
     try:
         row = convert(fields)
-        _check_characters(row.link)
+        _check_characters(row)
     except BadRow as error:
-        return Row({}, fault=str(error), place=place)
+        return Row({}, fault=_readable(str(error)), place=place)
     named = str(row.link.get("title") or "")
     if len(named) > MAX_TITLE:
         cut = {**row.link, "title": named[:MAX_TITLE].rstrip()}
@@ -63,12 +63,17 @@ def row_at(place: str, fields: Fields, convert: Convert) -> Row:
     return row._replace(place=place)
 
 
-def _check_characters(link: Mapping[str, Any]) -> None:
+def _check_characters(row: Row) -> None:
     # Bytes that are no UTF-8 were read as lone surrogates, and JSON can spell such.
     try:
-        json.dumps(link, ensure_ascii=False).encode()
+        json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise BadRow("holds what is not UTF-8") from None
+
+
+def _readable(fault: str) -> str:
+    """A fault that may quote lone surrogates, which no file or terminal takes."""
+    return fault.encode(errors="replace").decode()
 
 
 # ---- The fields of a row ----------------------------------------------------------------------

@@ -133,6 +133,40 @@ def test_a_run_that_ends_early_tells_what_it_did_and_is_taken_up(
     assert (counts["already_there"], counts["created"]) == (2, 3)
 
 
+def test_links_that_are_too_large_together_go_in_several_requests(wire: Wire, move: Move) -> None:
+    url = "https://example.com/" + "x" * 2000
+    link: dict[str, Any] = {"long_url": url, "fallback_url": url, "expires_at": None}
+    link["rules"] = [{"to": [{"url": url}] * 4}]
+    export = "".join(json.dumps({**link, "code": f"c{n:04}"}) + "\n" for n in range(100))
+    assert told(move("millrace", export, "--json")) == {"rows": 100, "created": 100}
+    assert wire.requests == 2
+
+
+def test_bytes_that_are_not_utf_8_spoil_their_row_alone_even_where_it_is_told(
+    wire: Wire, tmp_path: Path
+) -> None:
+    file, report = tmp_path / "kutt.csv", tmp_path / "report.ndjson"
+    rows = f"address,target,expire_in\na,{ANY_URL},\nb,{ANY_URL},1. März 2027\nc,{ANY_URL},\n"
+    file.write_bytes(rows.encode("latin-1"))
+    verb = ["import", "shortener", str(file), "--from", "kutt", "--report", str(report)]
+    counts = told(CliRunner().invoke(app, [*verb, "--json"], obj=wire), exit_code=1)
+    assert counts == {"rows": 3, "created": 2, "invalid": 1}
+    assert "is no time: 1. M?rz 2027" in report.read_text(encoding="utf-8")
+    assert "1. M?rz 2027" in " ".join(CliRunner().invoke(app, verb, obj=wire).stdout.split())
+
+
+def test_a_report_does_not_take_the_place_of_what_is_imported(
+    wire: Wire, move: Move, tmp_path: Path
+) -> None:
+    (tmp_path / "other").symlink_to(tmp_path / "export")
+    for report in ("export", "other"):
+        ended = move("shlink", shlink_csv(1), "--report", str(tmp_path / report))
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "is what is to be imported" in ended.stderr
+        assert (tmp_path / "export").read_text() == shlink_csv(1)
+    assert wire.requests == 0
+
+
 def test_a_token_that_is_refused_ends_the_run_in_one_line(wire: Wire, move: Move) -> None:
     wire.unheard = [httpx.Response(401, json={"message": "Unauthorized"})]
     ended = move("shlink", shlink_page(shlink_link("a")))
