@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ AGAIN = {429, 500, 502, 503, 504}
 TIMEOUT_SECONDS = 35.0
 """The gateway gives a function 30 (API Gateway quotas for HTTP APIs)."""
 PAGE = 100
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""What follows "Bearer" (RFC 6750, section 2.1)."""
 
 
 def encoded(document: Any) -> bytes:
@@ -75,6 +78,8 @@ class Api:
         for _ in self.patience.tries():
             try:
                 answer = self._client.request(method, path, **rest)
+            except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+                raise BenchError(f"{method} {path}: {error}") from error
             except httpx.TransportError as error:
                 said = str(error) or type(error).__name__
                 continue
@@ -87,11 +92,28 @@ class Api:
 
 
 def connect(url: str, token: str) -> Api:
-    """The API at `url` as the user whose token it is."""
+    """The API at `url` as the user whose token it is. Raises BenchError for what is no URL or no
+    token."""
+    try:
+        base = httpx.URL(url)
+        whole = base.scheme in ("http", "https") and base.host
+    except (httpx.InvalidURL, ValueError) as error:
+        raise BenchError(f"{url!r} is no URL: {error}") from error
+    if not whole:
+        raise BenchError(f"{url!r} is no URL such as https://api.example.com")
     client = httpx.Client(
-        base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=TIMEOUT_SECONDS
+        base_url=base, headers={"authorization": bearer(token)}, timeout=TIMEOUT_SECONDS
     )
     return Api(client)
+
+
+def bearer(token: str) -> str:
+    """The header that a token goes in, without the space around it. Raises BenchError, which does
+    not tell it: it opens doors."""
+    bare = token.strip()
+    if not _TOKEN.fullmatch(bare):
+        raise BenchError("the token holds what no token does: is it one, and whole?")
+    return f"Bearer {bare}"
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from millrace.api import bearer
 from millrace.cli import app
 from tests.integration.api_wire import Wire
 from tests.integration.test_projection import ask
@@ -216,3 +217,24 @@ def test_no_token_is_sent_to_an_address_it_is_not_for() -> None:
     result = CliRunner().invoke(app, verb, env={"MILLRACE_TOKEN": ""})
     assert (result.exit_code, result.stdout) == (1, "")
     assert "set MILLRACE_TOKEN" in result.stderr
+
+
+@pytest.mark.parametrize("token", ["SE CRET", "SECRET\r\nx-a: b", "SÉCRET", " "])
+def test_what_is_no_token_is_never_sent_nor_told(token: str) -> None:
+    verb = ["export", "shortener", "--url", "http://api.test"]
+    result = CliRunner().invoke(app, verb, env={"MILLRACE_TOKEN": token})
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "the token holds what no token does" in result.stderr
+    assert "CRET" not in result.stderr
+
+
+def test_the_end_of_a_line_is_no_part_of_a_token() -> None:
+    assert bearer(" abc.d-e_f=\n") == "Bearer abc.d-e_f="
+
+
+@pytest.mark.parametrize("url", ["localhost:4566", "http://localhost:port", "http://xn--", "http:"])
+def test_an_address_that_is_no_url_is_one_line(url: str) -> None:
+    verb = ["export", "shortener", "--url", url, "--token", "t"]
+    result = CliRunner().invoke(app, verb)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{url!r} is no URL" in result.stderr
