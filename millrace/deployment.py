@@ -20,7 +20,7 @@ INVOKE_SECONDS = 910
 
 class Deployment(Protocol):
     """A deployed stack as the bench needs it. All but `client` raise BenchError for a logical id
-    that is not there."""
+    that is not there, or not made yet."""
 
     @property
     def poll_seconds(self) -> int:
@@ -48,6 +48,7 @@ class Deployment(Protocol):
 class _Resource(NamedTuple):
     kind: str
     physical: str
+    status: str
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,20 @@ class CloudStack:
 
     def physical(self, logical: str) -> str:
         """See Deployment."""
-        try:
-            return self._resources[logical].physical
-        except KeyError:
-            raise BenchError(f"no {logical} in stack {self.stack}{self._place}") from None
+        found = self._resources.get(logical)
+        if found is None:
+            raise BenchError(f"no {logical} in stack {self.stack}{self._place}")
+        if not found.physical:
+            raise BenchError(
+                f"{logical} of stack {self.stack}{self._place} is not there, it is {found.status}: "
+                "deploy it wholly first"
+            )
+        return found.physical
 
     def queues(self, beginning: str) -> Mapping[str, str]:
         """See Deployment."""
         return {
-            logical: resource.physical
+            logical: self.physical(logical)
             for logical, resource in sorted(self._resources.items())
             if resource.kind == "AWS::SQS::Queue" and logical.startswith(beginning)
         }
@@ -127,7 +133,9 @@ class CloudStack:
                     physical = resource.get("PhysicalResourceId", "")
                     if kind == "AWS::CloudFormation::Stack" and physical:
                         found |= self._resources_of(physical)
-                    found[resource["LogicalResourceId"]] = _Resource(kind, physical)
+                    found[resource["LogicalResourceId"]] = _Resource(
+                        kind, physical, resource["ResourceStatus"]
+                    )
         except EndpointConnectionError as error:
             raise BenchError(
                 f"nothing answers{self._place}: `make up` starts an emulator"

@@ -12,7 +12,7 @@ from infra.local.endpoint import LocalError, session
 NAME = "millrace"
 
 
-def describe(endpoint: str) -> dict[str, Any] | None:
+def describe(endpoint: str, name: str = NAME) -> dict[str, Any] | None:
     """The stack as CloudFormation describes it, None where there is none.
 
     Raises LocalError where nothing answers.
@@ -21,7 +21,7 @@ def describe(endpoint: str) -> dict[str, Any] | None:
     prompt = Config(retries={"mode": "standard", "total_max_attempts": 2})
     try:
         client = session(endpoint).client("cloudformation", config=prompt)
-        stacks = client.describe_stacks(StackName=NAME)
+        stacks = client.describe_stacks(StackName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             return None
@@ -32,12 +32,18 @@ def describe(endpoint: str) -> dict[str, Any] | None:
     return live[0] if live else None
 
 
-def outputs(endpoint: str) -> dict[str, str]:
-    """The deployed stack's outputs. Raises LocalError where none is deployed."""
-    stack = describe(endpoint)
+def outputs(endpoint: str, name: str = NAME) -> dict[str, str]:
+    """The deployed stack's outputs. Raises LocalError where none is deployed, or not wholly."""
+    stack = describe(endpoint, name)
     if stack is None:
-        raise LocalError(f"nothing is deployed at {endpoint}: `make up` does it")
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        raise LocalError(f"no stack {name} is deployed at {endpoint}: `make up` deploys {NAME}")
+    found = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    if not found:
+        raise LocalError(
+            f"stack {name} at {endpoint} has no outputs, it is {stack['StackStatus']}: "
+            "`make up` deploys it"
+        )
+    return found
 
 
 def resources(endpoint: str) -> dict[str, str]:
@@ -50,7 +56,10 @@ def resources(endpoint: str) -> dict[str, str]:
     def of(stack: str) -> dict[str, str]:
         found: dict[str, str] = {}
         for resource in cloudformation.describe_stack_resources(StackName=stack)["StackResources"]:
-            physical_id = resource["PhysicalResourceId"]
+            physical_id = resource.get("PhysicalResourceId")
+            if physical_id is None:
+                # Its creation has not begun, or failed.
+                continue
             if resource["ResourceType"] == "AWS::CloudFormation::Stack":
                 found |= of(physical_id)
             found[resource["LogicalResourceId"]] = physical_id

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from botocore.exceptions import ClientError
 
 from infra.local.endpoint import LocalError, session
-from infra.local.stack import outputs
+from infra.local.stack import NAME, outputs
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,15 @@ PASSWORD = "Local-only-1"
 Cognito asks for all four classes of characters."""
 
 
-def token(endpoint: str, user: str, claims: Claims = DEFAULT) -> str:
+def token(endpoint: str, user: str, claims: Claims = DEFAULT, stack: str = NAME) -> str:
     """An ID token for `user`, who is made if new; the same user has the same subject each time.
 
-    Raises LocalError where nothing is deployed or the stack has no pool of its own.
+    Raises LocalError where nothing is deployed or the stack has no pool of its own, and for a user
+    without a name.
     """
-    deployed = outputs(endpoint)
+    if not user.strip():
+        raise LocalError("a token is somebody's: name the user")
+    deployed = outputs(endpoint, stack)
     if "UserPoolId" not in deployed:
         raise LocalError("this stack trusts an issuer of its own: ask that one for a token")
     pool, client = deployed["UserPoolId"], deployed["UserPoolClientId"]

@@ -18,15 +18,19 @@ WHEN = datetime(2026, 11, 1, tzinfo=UTC)
 INNER = "arn:aws:cloudformation:us-east-1:123456789012:stack/shop-Nested/1"
 
 
-def page(resources: dict[str, tuple[str, str]], following: str | None = None) -> dict[str, Any]:
+def page(
+    resources: dict[str, tuple[str, str]],
+    following: str | None = None,
+    status: str = "CREATE_COMPLETE",
+) -> dict[str, Any]:
     """An answer of ListStackResources: type and physical id by logical id."""
     summaries = [
         {
             "LogicalResourceId": logical,
             "ResourceType": kind,
-            "PhysicalResourceId": physical,
             "LastUpdatedTimestamp": WHEN,
-            "ResourceStatus": "CREATE_COMPLETE",
+            "ResourceStatus": status,
+            **({"PhysicalResourceId": physical} if physical else {}),
         }
         for logical, (kind, physical) in resources.items()
     ]
@@ -76,6 +80,15 @@ def test_a_resource_that_is_not_there_is_named(answers: Stubber, stack: CloudSta
         stack.physical("Nothing")
     with pytest.raises(BenchError, match="no ShortenerProject in stack shop"):
         _ = find("shortener", stack).store
+
+
+def test_what_is_not_made_yet_is_told_by_its_status(answers: Stubber, stack: CloudStack) -> None:
+    queue = {"Retry": ("AWS::SQS::Queue", "")}
+    answers.add_response("list_stack_resources", page(queue, status="CREATE_FAILED"))
+    with pytest.raises(BenchError, match=r"Retry of stack shop in .* it is CREATE_FAILED"):
+        stack.physical("Retry")
+    with pytest.raises(BenchError, match="CREATE_FAILED"):
+        stack.queues("Retry")
 
 
 def test_a_stack_that_is_not_there_is_named(answers: Stubber, stack: CloudStack) -> None:
