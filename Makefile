@@ -15,8 +15,10 @@ SUBJECT := $(if $(filter command line,$(origin USER)),$(USER),demo)
 BIN := .venv/bin
 RUN := $(BIN)/python -m infra.local
 # It imports for seconds where it may not keep what it compiled.
-SAM := env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 \
-	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} .venv-sam/bin/sam
+SAM_ENV := env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0
+# Only what delivers goes by the region of a profile; the other verbs want any.
+SAM_DEPLOY := $(SAM_ENV) .venv-sam/bin/sam deploy
+SAM := $(SAM_ENV) AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} .venv-sam/bin/sam
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 SOURCES := $(shell find functions infra -type f -not -name '*.pyc' -not -path 'infra/local/*') template.yaml samconfig.toml
 
@@ -106,7 +108,7 @@ build: .aws-sam/build/template.yaml ## sam build: every function and the layer, 
 	@touch $@
 
 deploy: build ## sam deploy to the AWS account of your credentials: ARGS="--parameter-overrides ..."
-	@$(SAM) deploy $(ARGS)
+	@$(SAM_DEPLOY) $(ARGS)
 
 deploy-local: build ## deploy to a LocalStack-compatible endpoint that runs: ENDPOINT=http://localhost:4566 [PARAMETERS="Key=value ..."]
 	@$(RUN) deploy "$(ENDPOINT)" $(PARAMETERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -90,11 +91,15 @@ class Target:
     """Which deployment the verbs are about; looked up when the first of them asks."""
 
     def __init__(self, endpoint: str | None, aws: bool, stack: str) -> None:
+        from infra.local.endpoint import checked
+
         if endpoint and aws:
             raise BenchError("--endpoint and --aws exclude each other")
+        if aws and (elsewhere := os.environ.get("AWS_ENDPOINT_URL")):
+            raise BenchError(f"--aws would go to AWS_ENDPOINT_URL, {elsewhere}: unset it")
         self.aws = aws
-        self._endpoint = endpoint.rstrip("/") if endpoint else None
-        self._stack = stack
+        self.stack = stack
+        self._endpoint = checked(endpoint) if endpoint else None
 
     @property
     def endpoint(self) -> str:
@@ -111,7 +116,18 @@ class Target:
     def deployment(self) -> Deployment:
         from millrace.deployment import on_aws, on_endpoint
 
-        return on_aws(self._stack) if self.aws else on_endpoint(self.endpoint, self._stack)
+        return on_aws(self.stack) if self.aws else on_endpoint(self.endpoint, self.stack)
+
+    def require_own(self) -> None:
+        """Raises BenchError unless this is the emulator on MILLRACE_PORT."""
+        from infra.local.stack import NAME
+        from millrace.local import own_endpoint
+
+        if self.aws or self.stack != NAME or self._endpoint not in (None, own_endpoint()):
+            raise BenchError(
+                f"this is for the emulator at {own_endpoint()}, and for stack {NAME} on it: "
+                "MILLRACE_PORT chooses another"
+            )
 
     def api(
         self,
@@ -130,8 +146,8 @@ class Target:
         if token is None and url is not None:
             raise BenchError(f"a token for {url} is wanted: set MILLRACE_TOKEN")
         return connect(
-            url or local.url(self.endpoint),
-            token or local.token_for(self.endpoint, user, dict(claims)),
+            url or local.url(self.endpoint, self.stack),
+            token or local.token_for(self.endpoint, self.stack, user, claims),
         )
 
 
@@ -166,18 +182,20 @@ def _capability(context: typer.Context, name: str) -> Capability:
 
 
 @app.command()
-def up(as_json: Json = False) -> None:
+def up(context: typer.Context, as_json: Json = False) -> None:
     """Start the emulator on MILLRACE_PORT, build, deploy, say what to call."""
     from millrace import local
 
+    context.obj.require_own()
     Terminal(as_json).show(local.up(quiet=as_json))
 
 
 @app.command()
-def down(as_json: Json = False) -> None:
+def down(context: typer.Context, as_json: Json = False) -> None:
     """Stop what `up` started on MILLRACE_PORT."""
     from millrace import local
 
+    context.obj.require_own()
     done = local.down()
     said = "stopped" if done["stopped"] else "nothing to stop"
     Terminal(as_json).show(done, f"{said} on port {done['port']}")
@@ -193,7 +211,8 @@ def deploy(
     from millrace import local
 
     endpoint = None if context.obj.aws else context.obj.endpoint
-    Terminal(as_json).show(local.deploy(endpoint, parameters or [], quiet=as_json))
+    done = local.deploy(endpoint, context.obj.stack, parameters or [], quiet=as_json)
+    Terminal(as_json).show(done)
 
 
 @app.command()
@@ -201,7 +220,7 @@ def url(context: typer.Context, as_json: Json = False) -> None:
     """Print the API's base URL."""
     from millrace import local
 
-    found = local.url(context.obj.endpoint)
+    found = local.url(context.obj.endpoint, context.obj.stack)
     Terminal(as_json).show({"url": found}, found) if as_json else print(found)
 
 
@@ -218,7 +237,7 @@ def token(
     from millrace import local
 
     claims = {"tenant": tenant, "tier": tier, "scopes": scopes}
-    issued = local.token_for(context.obj.endpoint, user, claims)
+    issued = local.token_for(context.obj.endpoint, context.obj.stack, user, claims)
     # Never through rich, which would wrap it.
     Terminal(as_json).show({"user": user, "token": issued}) if as_json else print(issued)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.local.emulator import Emulator
-from infra.local.endpoint import LocalError, base_url, is_ministack, variables
+from infra.local.endpoint import LocalError, base_url, checked, is_ministack, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +73,9 @@ def deploy_to(endpoint: str, given: list[str]) -> None:
 
     if not endpoint:
         raise LocalError("say where: make deploy-local ENDPOINT=http://localhost:4566")
+    endpoint = checked(endpoint)
+    if wrong := [pair for pair in given if "=" not in pair]:
+        raise LocalError(f"{wrong[0]!r} is not Key=value")
     parameters = this_machine() | dict(pair.split("=", 1) for pair in given)
     if is_ministack(endpoint):
         # Elsewhere the API's own endpoint, which the template falls back on, is the right one.
@@ -164,7 +167,7 @@ def run(given: argparse.Namespace) -> None:
             chosen = {name: value for name, value in claims.items() if value}
             print(token(emulator.endpoint, given.user, Claims(**chosen)))
         case "deploy":
-            deploy_to(given.endpoint.rstrip("/"), given.parameters)
+            deploy_to(given.endpoint, given.parameters)
         case "sample":
             run_sample(emulator, given.function, given.event)
         case "translate":

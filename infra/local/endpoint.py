@@ -6,6 +6,7 @@ import json
 import os
 import urllib.request
 from unittest import mock
+from urllib.parse import urlsplit
 
 from localstack_client.session import Session
 
@@ -18,6 +19,18 @@ REGION = "us-east-1"
 
 class LocalError(Exception):
     """Something the person at the keyboard can put right; the message says how."""
+
+
+def checked(endpoint: str) -> str:
+    """An endpoint as it was given, without a last slash. Raises LocalError for what is no URL."""
+    try:
+        url = urlsplit(endpoint)
+        whole = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise LocalError(f"{endpoint!r} is no endpoint such as http://localhost:4566")
+    return endpoint.rstrip("/")
 
 
 def session(endpoint: str) -> Session:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +17,10 @@ from functions.edge.runtime import Runtime
 from functions.kernel.replay import RETIRED_MS
 from functions.kernel.views import ViewTable
 from functions.shortener.views import LINKS
+from infra.local.emulator import ROOT, Emulator
 from millrace.cli import app
 from millrace.errors import BenchError
+from millrace.local import PARAMETER_FILE, deploy
 from tests.integration.test_projection import OWNER, ask, listed, projector_of
 from tests.support.faults import Crash
 from tests.support.pump import Stack
@@ -451,6 +456,101 @@ def test_there_is_no_url_or_token_on_aws() -> None:
 def test_an_endpoint_and_aws_exclude_each_other() -> None:
     result = CliRunner().invoke(app, ["--aws", "--endpoint", "http://localhost:1", "url"])
     assert "exclude each other" in refused(result)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--aws"], ["--endpoint", "http://elsewhere:4566"], ["--stack", "staging"]]
+)
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_only_the_emulator_of_the_port_is_started_or_stopped(
+    monkeypatch: pytest.MonkeyPatch, wrong: list[str], verb: str
+) -> None:
+    monkeypatch.setattr(Emulator, "start", pytest.fail)
+    monkeypatch.setattr(Emulator, "stop", pytest.fail)
+    assert "MILLRACE_PORT chooses another" in refused(CliRunner().invoke(app, [*wrong, verb]))
+
+
+def test_a_stack_that_is_named_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.local.stack.describe", lambda endpoint, name: None)
+    for verb in (["url"], ["token"], ["export", "shortener"]):
+        named = refused(CliRunner().invoke(app, ["--stack", "staging", *verb]))
+        assert "no stack staging is deployed" in named
+    deployed = CliRunner().invoke(app, ["--stack", "staging", "deploy"])
+    assert "the stack is always millrace" in refused(deployed)
+
+
+def test_a_stack_without_outputs_is_told_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "infra.local.stack.describe", lambda *_: {"StackStatus": "ROLLBACK_COMPLETE"}
+    )
+    for verb in ("url", "token"):
+        assert "it is ROLLBACK_COMPLETE" in refused(CliRunner().invoke(app, [verb]))
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:4566", "4566", "http://localhost:port", "http://"])
+def test_an_endpoint_that_is_no_url_is_one_line(endpoint: str) -> None:
+    for verb in (["lag", "shortener"], ["url"], ["deploy"], ["down"]):
+        result = CliRunner().invoke(app, ["--endpoint", endpoint, *verb])
+        assert f"{endpoint!r} is no endpoint" in refused(result)
+
+
+def test_an_endpoint_in_the_environment_is_not_taken_for_aws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
+    for verb in (["lag", "shortener"], ["deploy"]):
+        said = refused(CliRunner().invoke(app, ["--aws", *verb]))
+        assert "AWS_ENDPOINT_URL, http://localhost:4566: unset it" in said
+
+
+# What make finds made, the oldest first, where it is to deploy.
+MADE = (
+    *("requirements.lock", "infra/local/sam.lock", "template.yaml", "samconfig.toml"),
+    *("functions/none", ".venv/ready", ".venv-sam/ready", ".aws-sam/build/template.yaml"),
+)
+SAM = """#!/bin/sh
+printf '%s\\n' "region ${AWS_DEFAULT_REGION-of the profile}" "$@" >told
+for each; do case "$each" in file://*) cat "${each#file://}" >parameters;; esac; done
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A built project whose sam notes down what it is told."""
+    for age, name in enumerate(MADE):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        os.utime(file, (age, age))
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    sam = tmp_path / ".venv-sam/bin/sam"
+    sam.parent.mkdir()
+    sam.write_text(SAM)
+    sam.chmod(0o755)
+    monkeypatch.setattr("millrace.local.ROOT", tmp_path)
+    return tmp_path
+
+
+def test_parameters_come_to_sam_as_they_were_given(checkout: Path) -> None:
+    given = {"PublicUrl": """https://a b;$HOME & $(touch spoilt) `id` "q" 'p' \\""", "Empty": ""}
+    assert deploy(None, "staging", list(map("=".join, given.items())), quiet=True) == {}
+    assert (checkout / "told").read_text().splitlines()[1:] == [
+        *("deploy", "--stack-name", "staging"),
+        *("--parameter-overrides", f"file://{PARAMETER_FILE}"),
+    ]
+    assert json.loads((checkout / "parameters").read_text()) == given
+    assert not (checkout / PARAMETER_FILE).exists()
+    assert not (checkout / "spoilt").exists()
+
+
+def test_a_deployment_goes_to_the_region_of_the_profile(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    deploy(None, "millrace", [], quiet=True)
+    assert (checkout / "told").read_text().splitlines() == [
+        *("region of the profile", "deploy", "--stack-name", "millrace"),
+    ]
 
 
 def test_the_demo_tells_the_same_story_each_time_without_a_colour() -> None:
