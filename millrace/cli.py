@@ -457,26 +457,38 @@ def sweep(context: typer.Context, capability: Name, as_json: Json = False) -> No
     from millrace.capability import find
 
     deployment = _deployment(context)
-    _sweep(deployment, find(capability, deployment).logical("Sweep"), Terminal(as_json))
+    run = _swept(deployment, find(capability, deployment).logical("Sweep"), {})
+    Terminal(as_json).show(run, *_runs(run))
 
 
-def _sweep(deployment: Deployment, function: str, terminal: Terminal, *before: str) -> None:
-    line = deployment.invoke(function)
-    figures = {
+def _swept(deployment: Deployment, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """A run of what goes over everything, and how far it came."""
+    line = deployment.invoke(function, event)
+    return {
+        "function": function,
         "checked": line.get("checked"),
-        "rung": line.get("swept_streams", 0),
+        "rung": line.get("swept_streams", line.get("swept_buckets", 0)),
         "to_retry_queue": line.get("retried_streams", 0),
         "dropped_rows": line.get("dropped_rows", 0),
         "complete": line.get("complete"),
         "duration_ms": line.get("duration_ms"),
     }
-    rest = [] if figures["complete"] else ["its time ran out: the next run goes on from there"]
-    terminal.show(
-        {"function": function, **figures},
-        *before,
-        table("", function, rows=figures.items(), right=[function]),
-        *rest,
-    )
+
+
+def _runs(*runs: dict[str, Any]) -> list[Any]:
+    """Runs in words, beside each other."""
+    _, *figures = runs[0]
+    functions = [run["function"] for run in runs]
+    late = [run["function"] for run in runs if not run["complete"]]
+    return [
+        table(
+            "",
+            *functions,
+            rows=[(name, *(run[name] for run in runs)) for name in figures],
+            right=functions,
+        ),
+        *(f"the time of {function} ran out: the next run goes on from there" for function in late),
+    ]
 
 
 @app.command()
@@ -490,7 +502,7 @@ def redrive(
     as_json: Json = False,
 ) -> None:
     """Move every dead letter back to its queue, or --from-logs send what never came to it."""
-    from millrace.redriving import DLQ, DeadLetters
+    from millrace.redriving import DLQ, UNDELIVERED, DeadLetters, sweeps_of
 
     deployment, terminal = _deployment(context), Terminal(as_json)
     if from_logs:
@@ -498,7 +510,8 @@ def redrive(
         return
     if queue.endswith(UNDELIVERED):
         deployment.physical(queue)
-        _sweep(deployment, queue.removesuffix(UNDELIVERED) + "Sweep", terminal, NO_RECORDS)
+        runs = [_swept(deployment, *sweep) for sweep in sweeps_of(queue)]
+        terminal.show({"runs": runs}, NO_RECORDS, *_runs(*runs))
         return
     name = queue.removesuffix(DLQ)
     letters = DeadLetters(
@@ -547,11 +560,11 @@ def _send_lost(deployment: Deployment, queue: str, since: str, terminal: Termina
     )
 
 
-UNDELIVERED = "Undelivered"
 NO_RECORDS = (
-    "Its messages name batches of the stream that were given up, and hold no records: there is "
-    "nothing to send back. A sweep rings every stream that they may have been about. They stay "
-    "until they expire or are purged.\n"
+    "Its messages name batches of a stream, or runs of a schedule, that were given up, and hold no "
+    "records: there is nothing to send back. What was run here instead rings all that such a batch "
+    "may have been about; a schedule runs again by itself. They stay until they expire or are "
+    "purged.\n"
 )
 
 

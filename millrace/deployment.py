@@ -41,7 +41,7 @@ class Deployment(Protocol):
     def timeout(self, function: str) -> int:
         """Seconds that the function may run."""
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Runs the function once, to its end; its log line. Raises BenchError if it failed."""
 
 
@@ -99,13 +99,15 @@ class CloudStack:
         """See Deployment."""
         return int(self._configuration(function)["Timeout"])
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Deployment."""
         from botocore.config import Config
 
         patient = Config(read_timeout=INVOKE_SECONDS, retries={"total_max_attempts": 1})
         answer = self.session.client("lambda", config=patient).invoke(
-            FunctionName=self.physical(function), LogType="Tail", Payload=b"{}"
+            FunctionName=self.physical(function),
+            LogType="Tail",
+            Payload=json.dumps(event).encode(),
         )
         said = answer["Payload"].read().decode()
         if "FunctionError" in answer:

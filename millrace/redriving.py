@@ -25,6 +25,10 @@ COUNTS = (
 LOST = {"Clicks": "lost_click", "Denials": "lost_samples"}
 """What a log line holds of a message that could not be sent, by what its queue is called after the
 capability's name."""
+UNDELIVERED = "Undelivered"
+LEDGERS = {"Analytics": ("AnalyticsTend", {"for": "facts"})}
+"""What goes over a stream that is no event table's, and what it is told, by the capability that has
+one."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _AGE = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 
@@ -163,6 +167,13 @@ def _each_once(bodies: Iterable[str]) -> Iterator[str]:
         if body not in seen:
             seen.add(body)
             yield body
+
+
+def sweeps_of(queue: str) -> list[tuple[str, dict[str, str]]]:
+    """The functions, with their events, that look for all that a queue of what was given up may
+    have been about."""
+    name = queue.removesuffix(UNDELIVERED)
+    return [(name + "Sweep", {}), *([LEDGERS[name]] if name in LEDGERS else [])]
 
 
 def seconds_of(age: str) -> int:

@@ -93,7 +93,8 @@ def test_a_walk_through_every_verb(port: int, millrace: Callable[..., Any]) -> N
         sqs.send_message(QueueUrl=url, MessageBody=letter)
     assert millrace("redrive", "ShortenerRetry")["moved"] == LETTERS
     eventually(lambda: set(millrace("lag", "shortener")["queues"].values()), {0})
-    assert millrace("redrive", "ShortenerUndelivered")["function"] == "ShortenerSweep"
+    [swept] = millrace("redrive", "ShortenerUndelivered")["runs"]
+    assert swept["function"] == "ShortenerSweep"
 
     elsewhere = run(port, "--stack", "nosuch", "lag", "shortener")
     assert (elsewhere.exit_code, elsewhere.stdout) == (1, "")

@@ -21,6 +21,8 @@ from infra.local.emulator import ROOT, Emulator
 from millrace.cli import app
 from millrace.errors import BenchError
 from millrace.local import PARAMETER_FILE, deploy
+from tests.integration.analytics.counting import expected_rows, rows, site
+from tests.integration.analytics.tending import lose_records
 from tests.integration.test_projection import OWNER, ask, listed, projector_of
 from tests.support.faults import Crash
 from tests.support.pump import Stack
@@ -57,8 +59,8 @@ class PumpedStack:
     def timeout(self, function: str) -> int:
         return self.stack.functions[function].timeout
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
-        self.stack.invoke(function, {})
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.stack.invoke(function, event)
         return self.stack.logs[-1]
 
 
@@ -415,7 +417,22 @@ def test_what_has_no_records_is_swept_instead(edited: Stack, bench: Bench) -> No
     words = bench("redrive", "ShortenerUndelivered").stdout
     assert "hold no records" in " ".join(words.split())
     assert listed(edited) == [(CODE, 4, "https://example.com/lost")]
-    assert told(bench("redrive", "ShortenerUndelivered", "--json"))["rung"] == 0
+    [run] = told(bench("redrive", "ShortenerUndelivered", "--json"))["runs"]
+    assert (run["function"], run["rung"]) == ("ShortenerSweep", 0)
+
+
+def test_facts_that_were_given_up_are_counted_once_their_ledger_is_gone_over(
+    stack: Stack, bench: Bench
+) -> None:
+    made = site(stack)
+    facts = lose_records(stack, made)
+    runs = told(bench("redrive", "AnalyticsUndelivered", "--json"))["runs"]
+    assert [run["function"] for run in runs] == ["AnalyticsSweep", "AnalyticsTend"]
+    stack.drain()
+    assert rows(stack) == expected_rows(facts, made)
+    words = bench("redrive", "AnalyticsUndelivered").stdout
+    assert "AnalyticsSweep" in words
+    assert "AnalyticsTend" in words
 
 
 def test_quarantine_lists_releases_what_renders_and_keeps_what_does_not(

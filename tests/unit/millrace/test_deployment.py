@@ -111,7 +111,7 @@ class FailingLambda:
 def test_a_function_that_failed_is_not_taken_for_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CloudStack, "physical", lambda self, logical: logical)
     with pytest.raises(BenchError, match=r"Sweep failed: .*errorMessage"):
-        CloudStack(FailingLambda(), "shop").invoke("Sweep")
+        CloudStack(FailingLambda(), "shop").invoke("Sweep", {})
 
 
 def test_the_log_line_is_found_among_lambdas_own() -> None:
