@@ -6,17 +6,35 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+
 from functions.kernel.store import kind_of
 from millrace.capability import Capability
 from millrace.errors import BenchError
 
 SLICE = 1000
 """Commits per scan page."""
+REFUSED = {
+    *("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidSignatureException"),
+    *("MissingAuthenticationToken", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+}
+"""What AWS calls credentials that are wrong, or not good any more (Common errors)."""
+NO_CREDENTIALS = (
+    *(CredentialRetrievalError, NoCredentialsError, PartialCredentialsError),
+    *(SSOError, TokenRetrievalError),
+)
 
 
 @dataclass(frozen=True)
 class Republished:
-    """How many streams were told again, and those that could not be, with the error's type."""
+    """How many streams were told again, and those that could not be, with the error."""
 
     streams: int
     failed: dict[str, str]
@@ -24,7 +42,8 @@ class Republished:
 
 def republish(capability: Capability, told: Callable[[int], None]) -> Republished:
     """Publishes the newest public state of every stream once more, and what was never published
-    before it; `told` hears of each page. Raises BenchError where nothing is public.
+    before it; `told` hears of each page. Raises BenchError where nothing is public, and the error
+    itself where credentials are refused: no other stream would fare better.
 
     Safe while writes go on, and to run again: the published rows only ever move on.
     """
@@ -38,9 +57,19 @@ def republish(capability: Capability, told: Callable[[int], None]) -> Republishe
             try:
                 done += capability.publisher.again(stream)
             except Exception as error:
-                failed[stream] = type(error.__cause__ or error).__name__
+                cause = error.__cause__ or error
+                if of_credentials(cause):
+                    raise cause from error
+                failed[stream] = f"{type(cause).__name__}: {cause}"
         told(len(streams))
     return Republished(done, failed)
+
+
+def of_credentials(error: BaseException) -> bool:
+    """Whether AWS, or the client before it, refuses whoever asks."""
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"] in REFUSED
+    return isinstance(error, NO_CREDENTIALS)
 
 
 def _pages(capability: Capability) -> Iterator[list[str]]:

@@ -339,7 +339,16 @@ def test_what_cannot_be_told_again_is_named(edited: Stack, bench: Bench) -> None
     edited.faults.fail("sns", "PublishBatch", "AuthorizationError", status=403, times=-1)
     failed = bench("republish", "shortener", "--json")
     assert failed.exit_code == 1
-    assert told(failed)["failed"].keys() == {STREAM}
+    [said] = told(failed)["failed"].items()
+    assert said[0] == STREAM
+    assert "(AuthorizationError)" in said[1]
+
+
+def test_nothing_more_is_told_once_credentials_are_refused(edited: Stack, bench: Bench) -> None:
+    create(edited, "other")
+    fault = edited.faults.fail("sns", "PublishBatch", "ExpiredTokenException", times=-1)
+    assert "(ExpiredTokenException)" in refused(bench("republish", "shortener"))
+    assert fault.fired == 1
 
 
 # ---- Queues and quarantine --------------------------------------------------------------------
