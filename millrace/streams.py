@@ -67,6 +67,8 @@ def at(capability: Capability, stream: str, moment: str) -> Entry:
     return {
         "stream": stream,
         "version": wanted.version,
+    if wanted.version != then:
+        raise BenchError(f"{stream} was purged of version {then}")
         "of": current.version,
         "at": to_text(wanted.at),
         "state": to_data(wanted.state),

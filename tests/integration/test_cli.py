@@ -181,6 +181,20 @@ def test_a_diff_has_the_changed_fields_alone(edited: Stack, bench: Bench) -> Non
 
 @pytest.mark.parametrize(
     ("verb", "said"),
+def test_a_version_that_was_purged_is_told_as_that_and_not_as_another(
+    edited: Stack, bench: Bench
+) -> None:
+    edit(edited, title="the newest, which tells the state")
+    names = {"TableName": edited.functions["ShortenerProject"].env["EVENTS_TABLE"]}
+    client = edited.client("dynamodb")
+    commits = client.scan(**names)["Items"]
+    [middle] = [item for item in commits if item["pk"]["S"] == STREAM and item["sk"]["N"] == "1"]
+    client.delete_item(**names, Key={"pk": middle["pk"], "sk": middle["sk"]})
+    assert f"{STREAM} was purged of version 2" in refused(bench("stream", "at", STREAM, "2"))
+    assert "purged of version 2" in refused(bench("stream", "diff", STREAM, "2", "4"))
+    assert told(bench("stream", "at", STREAM, "4", "--json"))["version"] == 4
+
+
     [
         (["stream", "show", "shortener/nosuch"], "no stream shortener/nosuch"),
         (["stream", "show", "link#default#nosuch"], "no stream link#default#nosuch"),
