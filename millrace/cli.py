@@ -37,7 +37,10 @@ class Verbs(TyperGroup):
 
         try:
             return super().invoke(ctx)
-        except (BenchError, LocalError, KernelError, BotoCoreError, ClientError) as error:
+        except BrokenPipeError:
+            # Whoever read has had enough, which typer knows how to end.
+            raise
+        except (BenchError, LocalError, KernelError, BotoCoreError, ClientError, OSError) as error:
             print(f"millrace: {error}", file=sys.stderr)
             raise typer.Exit(1) from error
 
@@ -624,7 +627,8 @@ def import_shortener(
         typer.Option(help="Where all links go, `default` for the stack's own; else as they were."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="A file for what became of each row, as NDJSON.")
+        Path | None,
+        typer.Option(dir_okay=False, help="A file for what became of each row, as NDJSON."),
     ] = None,
     base_url: Url = None,
     token: Token = None,
@@ -657,7 +661,7 @@ def import_shortener(
 @export_verbs.command("shortener")
 def export_shortener(
     context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", dir_okay=False)] = None,
     form: Annotated[
         Literal["ndjson", "csv"], typer.Option("--format", help="Only NDJSON can be moved in.")
     ] = "ndjson",

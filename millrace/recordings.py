@@ -20,6 +20,8 @@ from functions.ratelimiter.schemas import NewRules
 from millrace.errors import BenchError
 from millrace.trial import Recorded
 
+DIGITS = 19
+"""No time in milliseconds has so many."""
 COLUMNS = ("at", *sorted({*WHOSE, "cost"}))
 
 
@@ -83,7 +85,7 @@ def _recorded(given: Any) -> Recorded:
     if not isinstance(given, dict):
         raise _fault("", "is not an object")
     at = given.pop("at", None)
-    if isinstance(at, str) and at.isascii() and at.isdecimal():
+    if isinstance(at, str) and at.isascii() and at.isdecimal() and len(at) < DIGITS:
         at = int(at)
     if type(at) is not int or at < 0:
         try:
@@ -107,13 +109,20 @@ def _ndjson(path: Path) -> Iterator[tuple[int, Any]]:
 def _csv(path: Path) -> Iterator[tuple[int, Any]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(_decoded(path, file))
-        unknown = sorted(set(reader.fieldnames or ()) - set(COLUMNS))
-        if unknown:
-            raise BenchError(f"{path}:1: {unknown[0]}: is none of {', '.join(COLUMNS)}")
-        for row in reader:
-            if None in row:
-                raise BenchError(f"{path}:{reader.line_num}: has more cells than the header")
-            yield reader.line_num, {name: _cell(name, text) for name, text in row.items() if text}
+        try:
+            yield from _rows(path, reader)
+        except csv.Error as error:
+            raise BenchError(f"{path}:{reader.reader.line_num}: {error}") from error
+
+
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
+    unknown = sorted(set(reader.fieldnames or ()) - set(COLUMNS))
+    if unknown:
+        raise BenchError(f"{path}:1: {unknown[0]}: is none of {', '.join(COLUMNS)}")
+    for row in reader:
+        if None in row:
+            raise BenchError(f"{path}:{reader.line_num}: has more cells than the header")
+        yield reader.line_num, {name: _cell(name, text) for name, text in row.items() if text}
 
 
 READERS = {".ndjson": _ndjson, ".jsonl": _ndjson, ".csv": _csv}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from millrace.deployment import Deployment
 from millrace.errors import BenchError
 
 PAGE = 100
+DIGITS = 19
+"""No version has so many."""
 Entry = dict[str, Any]
 
 
@@ -64,11 +67,11 @@ def at(capability: Capability, stream: str, moment: str) -> Entry:
     current = load(capability.store, capability.decider(stream), stream)
     then = _version(capability, current, moment)
     wanted = load(capability.store, capability.decider(stream), stream, version=then)
+    if wanted.version != then:
+        raise BenchError(f"{stream} was purged of version {then}")
     return {
         "stream": stream,
         "version": wanted.version,
-    if wanted.version != then:
-        raise BenchError(f"{stream} was purged of version {then}")
         "of": current.version,
         "at": to_text(wanted.at),
         "state": to_data(wanted.state),
@@ -94,7 +97,8 @@ def diff(capability: Capability, stream: str, before: str, after: str) -> Entry:
 
 def _version(capability: Capability, current: Stream[Any], moment: str) -> int:
     if moment.isascii() and moment.isdecimal():
-        version = int(moment)
+        # Python turns no text of thousands of digits into a number.
+        version = int(moment) if len(moment) < DIGITS else sys.maxsize
     else:
         try:
             version = version_at(capability.store, current, to_millis(moment))

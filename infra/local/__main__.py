@@ -184,9 +184,11 @@ def port_from(environment: os._Environ[str]) -> int:
 def main() -> int:
     # A profile of the caller's that botocore looked for in vain would stop it.
     os.environ.pop("AWS_PROFILE", None)
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         run(parser().parse_args())
-    except LocalError as error:
+    except (LocalError, BotoCoreError, ClientError, OSError) as error:
         print(f"millrace: {error}", file=sys.stderr)
         return 1
     return 0

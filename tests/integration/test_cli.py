@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from functions.edge.runtime import Runtime
 from functions.kernel.replay import RETIRED_MS
 from functions.kernel.views import ViewTable
 from functions.shortener.views import LINKS
+from infra.local.__main__ import main
 from infra.local.emulator import ROOT, Emulator
 from millrace.cli import app
 from millrace.errors import BenchError
@@ -179,8 +181,6 @@ def test_a_diff_has_the_changed_fields_alone(edited: Stack, bench: Bench) -> Non
     assert "nothing changed" in bench("stream", "diff", STREAM, "2", "2").stdout
 
 
-@pytest.mark.parametrize(
-    ("verb", "said"),
 def test_a_version_that_was_purged_is_told_as_that_and_not_as_another(
     edited: Stack, bench: Bench
 ) -> None:
@@ -195,6 +195,8 @@ def test_a_version_that_was_purged_is_told_as_that_and_not_as_another(
     assert told(bench("stream", "at", STREAM, "4", "--json"))["version"] == 4
 
 
+@pytest.mark.parametrize(
+    ("verb", "said"),
     [
         (["stream", "show", "shortener/nosuch"], "no stream shortener/nosuch"),
         (["stream", "show", "link#default#nosuch"], "no stream link#default#nosuch"),
@@ -221,6 +223,10 @@ def test_what_does_not_exist_is_one_line_and_exit_1(
 ) -> None:
     assert said in refused(bench(*verb))
     assert said in refused(bench(*verb, "--json"))
+
+
+def test_more_digits_than_python_reads_are_no_version_either(edited: Stack, bench: Bench) -> None:
+    assert "versions 1 to 3, none at 99" in refused(bench("stream", "at", STREAM, "9" * 5000))
 
 
 def test_an_error_of_aws_is_one_line_and_exit_1(edited: Stack, bench: Bench) -> None:
@@ -591,6 +597,26 @@ def test_a_deployment_goes_to_the_region_of_the_profile(
     assert (checkout / "told").read_text().splitlines() == [
         *("region of the profile", "deploy", "--stack-name", "millrace"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (["token", ""], "name the user"),
+        (["deploy", "localhost:4566"], "'localhost:4566' is no endpoint"),
+        (["deploy", "http://localhost:4566", "Key"], "'Key' is not Key=value"),
+        (["translate", "no/template.yaml"], "No such file or directory: 'no/template.yaml'"),
+    ],
+    ids=" ".join,
+)
+def test_a_verb_of_make_fails_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: list[str], said: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["millrace", *verb])
+    assert main() == 1
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert said in told.err
 
 
 def test_the_demo_tells_the_same_story_each_time_without_a_colour() -> None:

@@ -168,6 +168,21 @@ def test_a_report_does_not_take_the_place_of_what_is_imported(
     assert wire.requests == 0
 
 
+def test_a_file_that_cannot_be_written_is_one_line_before_anything_is_asked(
+    wire: Wire, move: Move, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / "nosuch" / "file")
+    export = CliRunner().invoke(app, ["export", "shortener", nowhere], obj=wire)
+    report = move("shlink", shlink_csv(1), "--report", nowhere)
+    for ended in (export, report):
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "millrace: [Errno 2] No such file or directory" in ended.stderr
+    onto = CliRunner().invoke(app, ["export", "shortener", str(tmp_path)], obj=wire)
+    assert (onto.exit_code, onto.stdout) == (2, "")
+    assert "is a directory" in onto.stderr
+    assert wire.requests == 0
+
+
 def test_a_token_that_is_refused_ends_the_run_in_one_line(wire: Wire, move: Move) -> None:
     wire.unheard = [httpx.Response(401, json={"message": "Unauthorized"})]
     ended = move("shlink", shlink_page(shlink_link("a")))
