@@ -33,8 +33,9 @@ class Verbs(TyperGroup):
         from botocore.exceptions import BotoCoreError, ClientError
 
         from functions.kernel.errors import KernelError
-        from infra.local.endpoint import LocalError
+        from infra.local.endpoint import LocalError, spare_proxies
 
+        spare_proxies()
         try:
             return super().invoke(ctx)
         except BrokenPipeError:

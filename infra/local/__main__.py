@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.local.emulator import Emulator
-from infra.local.endpoint import LocalError, base_url, checked, is_ministack, variables
+from infra.local.endpoint import (
+    LocalError,
+    base_url,
+    checked,
+    is_ministack,
+    spare_proxies,
+    variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,6 +191,7 @@ def port_from(environment: os._Environ[str]) -> int:
 def main() -> int:
     # A profile of the caller's that botocore looked for in vain would stop it.
     os.environ.pop("AWS_PROFILE", None)
+    spare_proxies()
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

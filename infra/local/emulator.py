@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from infra.local.endpoint import LocalError, is_ministack, variables
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+PROCESSES = Path("/proc")
+"""Linux's, where not every image has a `ps`."""
 
 # Those of this very process, the tests': unreaped they would count as alive for ever.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -54,10 +57,12 @@ class Emulator:
         except (FileNotFoundError, ValueError):
             return None
         # The number may belong to a stranger by now: only the command line tells.
-        shown = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        return pid if "ministack" in shown.stdout else None
+        return pid if self._mark in _command(pid) else None
+
+    @property
+    def _mark(self) -> str:
+        """An option that Python takes for nothing, and nobody else's command line has."""
+        return f"millrace={self.state}{os.sep}"
 
     def start(self) -> bool:
         """Start it unless it runs; whether it had to be started.
@@ -65,6 +70,12 @@ class Emulator:
         Raises LocalError when the port is someone else's or MiniStack does not come up.
         """
         if self.pid() is not None:
+            # Somebody else's `make up` may have begun just now.
+            if not self._comes_up(lambda: self.pid() is None):
+                raise LocalError(
+                    f"MiniStack runs on port {self.port} and does not answer: make down, then "
+                    "try again"
+                )
             return False
         _require_pinned_ministack()
         if _is_taken(self.port):
@@ -76,7 +87,7 @@ class Emulator:
         (self.state / "tmp").mkdir(parents=True)
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
+                [sys.executable, "-X", self._mark, "-m", "ministack"],
                 env=_environment(self),
                 cwd=self.state,
                 stdin=subprocess.DEVNULL,
@@ -88,7 +99,11 @@ class Emulator:
             )
         _children[process.pid] = process
         self._pid_file.write_text(str(process.pid))
-        self._await_ready(process)
+        # A process has no command line yet for a moment: this one is asked itself.
+        if not self._comes_up(lambda: process.poll() is not None):
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
+            self.stop()
+            raise LocalError(f"MiniStack did not start on port {self.port}:\n{tail}")
         return True
 
     def stop(self) -> bool:
@@ -99,14 +114,28 @@ class Emulator:
         shutil.rmtree(self.state, ignore_errors=True)
         return pid is not None
 
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def _comes_up(self, ended: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + START_SECONDS
         while not is_ministack(self.endpoint):
-            if process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
-                self.stop()
-                raise LocalError(f"MiniStack did not start on port {self.port}:\n{tail}")
+            if ended() or time.monotonic() > deadline:
+                return False
             time.sleep(0.05)
+        return True
+
+
+def _command(pid: int) -> str:
+    """The command line of a process, empty where there is none, or it has ended."""
+    if (PROCESSES / "self" / "cmdline").exists():
+        try:
+            shown = (PROCESSES / str(pid) / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        return os.fsdecode(shown.replace(b"\0", b" "))
+    try:
+        ps = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+        return os.fsdecode(subprocess.run(ps, capture_output=True, check=False).stdout)
+    except FileNotFoundError:
+        raise LocalError("there is no `ps` here, which tells whether the emulator runs") from None
 
 
 def _environment(emulator: Emulator) -> dict[str, str]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,13 +24,16 @@ from functions.kernel.replay import RETIRED_MS
 from functions.kernel.views import ViewTable
 from functions.shortener.views import LINKS
 from infra.local.__main__ import main
-from infra.local.emulator import ROOT, Emulator
+from infra.local.emulator import ROOT, Emulator, _children
+from infra.local.endpoint import LocalError, is_ministack, session
+from millrace.api import connect
 from millrace.cli import app
 from millrace.errors import BenchError
 from millrace.local import PARAMETER_FILE, deploy
 from tests.integration.analytics.counting import expected_rows, rows, site
 from tests.integration.analytics.tending import lose_records
 from tests.integration.test_projection import OWNER, ask, listed, projector_of
+from tests.support.deployed import free_port
 from tests.support.faults import Crash
 from tests.support.pump import Stack
 
@@ -547,6 +555,121 @@ def test_an_endpoint_in_the_environment_is_not_taken_for_aws(
     for verb in (["lag", "shortener"], ["deploy"]):
         said = refused(CliRunner().invoke(app, ["--aws", *verb]))
         assert "AWS_ENDPOINT_URL, http://localhost:4566: unset it" in said
+
+
+@contextmanager
+def process_of(emulator: Emulator, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One whose number stands in the emulator's file, for as long as nobody ends it."""
+    waits = [sys.executable, *arguments[:2], "-c", "print(flush=True); input()"]
+    waits += arguments[2:]
+    emulator.state.mkdir()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(waits, stdin=pipe, stdout=pipe, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (emulator.state / "pid").write_text(str(process.pid))
+        yield process
+
+
+LOOKED_UP = [
+    "/proc",
+    pytest.param("/nosuch", marks=pytest.mark.skipif(shutil.which("ps") is None, reason="no ps")),
+]
+
+
+@pytest.mark.parametrize("processes", LOOKED_UP)
+def test_a_stranger_who_has_the_emulators_number_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str
+) -> None:
+    monkeypatch.setattr("infra.local.emulator.PROCESSES", Path(processes))
+    emulator, other = Emulator(4566, tmp_path / "4566"), tmp_path / "45660"
+    with process_of(emulator, "-X", f"millrace={other}/", "-m", "ministack") as stranger:
+        assert not emulator.stop()
+        assert stranger.poll() is None
+
+
+@pytest.mark.parametrize("processes", LOOKED_UP)
+def test_the_emulator_is_known_by_its_folder_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str
+) -> None:
+    monkeypatch.setattr("infra.local.emulator.PROCESSES", Path(processes))
+    emulator = Emulator(4566, tmp_path / "4566")
+    with process_of(emulator, "-X", f"millrace={emulator.state}/") as process:
+        monkeypatch.setitem(_children, process.pid, process)
+        assert emulator.stop()
+        assert process.poll() == -signal.SIGTERM
+        assert not emulator.stop()
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "localhost"])
+def test_an_emulator_that_runs_and_does_not_answer_is_not_taken_for_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.local.emulator.START_SECONDS", 0)
+    emulator = Emulator(free_port(), tmp_path / "state")
+    with process_of(emulator, "-X", f"millrace={emulator.state}/") as process:
+        with pytest.raises(LocalError, match="does not answer: make down"):
+            emulator.start()
+        assert process.poll() is None
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("known", ["", "example.com", "*"])
+def test_no_request_to_this_machine_takes_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, known: str
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, nobody)
+    monkeypatch.setenv("no_proxy", known)
+    monkeypatch.setenv("NO_PROXY", known)
+    with ministack() as endpoint:
+        monkeypatch.setattr(sys, "argv", ["millrace", "url"])
+        assert main() == 0
+        assert is_ministack(endpoint)
+        assert session(endpoint).client("sqs").list_queues()["QueueUrls"] == []
+        assert list(connect(endpoint, "t").links()) == [[]]
+    for name in ("no_proxy", "NO_PROXY"):
+        assert os.environ[name].startswith(known)
+
+
+@contextmanager
+def ministack() -> Iterator[str]:
+    """Where somebody gives the answers of an emulator, of its SQS and of an API without links."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(
+                {"iot_mtls": False, "QueueUrls": [], "items": [], "next_cursor": None}
+            )
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def test_where_nothing_tells_of_processes_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.local.emulator.PROCESSES", tmp_path / "nosuch")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "4566").mkdir()
+    (tmp_path / "4566" / "pid").write_text("1")
+    with pytest.raises(LocalError, match="there is no `ps` here"):
+        Emulator(4566, tmp_path / "4566").stop()
 
 
 # What make finds made, the oldest first, where it is to deploy.
