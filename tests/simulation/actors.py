@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from tests.simulation.chaos import QUEUE_KINDS, STREAM_KINDS
+from tests.simulation.chaos import QUEUE_KINDS, SELDOM, STREAM_KINDS
 from tests.simulation.world import Crash, World
 from tests.support.cloud.dynamodb import Change, Item
 from tests.support.cloud.sdk import wired
@@ -144,6 +144,10 @@ class StreamFeed:
             self.world.sleep(min(60, 2.0**tried))
 
 
+SELDOM_TIMES = 6
+"""By so much faults are likelier where messages are few."""
+
+
 @dataclass
 class QueueFeed:
     """One function's side of a queue."""
@@ -177,7 +181,9 @@ class QueueFeed:
 
     def _handle(self, records: list[Record], check: Check) -> None:
         world = self.world
-        fault = world.chaos.draw(f"queue {self.function.name}", QUEUE_KINDS)
+        # Of a queue that is seldom fed, few messages would ever meet a fault.
+        rate = world.weather.rate * (SELDOM_TIMES if self.function.name in SELDOM else 1)
+        fault = world.chaos.draw(f"queue {self.function.name}", QUEUE_KINDS, rate)
         kind = fault.kind if fault else ""
         if kind:
             world.coverage.hit("faults", self.function.name, "queue", kind)

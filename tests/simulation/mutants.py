@@ -675,26 +675,6 @@ MUTANTS = (
         "a fresh code that was written already is given out again",
     ),
     Mutant(
-        "concluded again",
-        "shortener/handlers/execute.py",
-        "        if load(store, OUTCOMES, outcome).version:\n",
-        "        if False:\n",
-        "a link that was the answer leads elsewhere by then, and another is made",
-    ),
-    Mutant(
-        "outcome of the newest delivery",
-        "shortener/handlers/execute.py",
-        "        commands.create(stream, Conclude(event), replace(context, signature=None))\n"
-        "    except AlreadyExists:\n",
-        "        commands.n = getattr(commands, 'n', 0) + 1\n"
-        "        name = f'{context.commit_id}.{commands.n}'\n"
-        "        fresh = replace(context, signature=None, commit_id=name)\n"
-        "        commands.create(stream, Conclude(event), fresh)\n"
-        "    except AlreadyExists:\n"
-        "        commands.execute(stream, Conclude(event), fresh)\n",
-        "an outcome that was read is written again",
-    ),
-    Mutant(
         "accepted though not sent",
         "shortener/creating.py",
         '        self._runtime.client("sqs").send_message(\n'
