@@ -619,7 +619,7 @@ class Client:
                 continue
             state, tenant = commits[-1].state, commits[-1].tenant
             unchanged = commits[-1].now < operation.begun
-            ours = (state["owner"], tenant) == (self._user, self._tenant)
+            ours = (state["owner"], tenant) == (self._user, self._tenant) and not guarded(state)
             fits = same_url(state["long_url"], wanted["long_url"]) and not (
                 {"redirect_status", "expires_at", "counted", *TERMS} & wanted.keys()
             )
