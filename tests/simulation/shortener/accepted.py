@@ -103,9 +103,11 @@ class Promises:
             # Wrong already when it was accepted, unless it was a repeat of what was right once.
             late = (command["terms"].get("expires_at") or 0) <= command["now"]
             return late or contradicts({}, command["terms"])
+        first = self._log.of(stream_id(command["alias"] or command["tried"] or ""))
         if data["kind"] == "idempotency_key_reused":
-            return str(command["correlation"]).endswith(".reuse")
-        first = self._log.of(stream_id(command["alias"] or ""))
+            # Of one key's two requests the one that waited comes second, were it asked first.
+            others = [first[0].correlation] if first else []
+            return any(name.endswith(".reuse") for name in (command["correlation"], *others))
         own = first and first[0].correlation == command["correlation"] and command["key"]
         return bool(data["kind"] == "alias_taken" and first and not own)
 
