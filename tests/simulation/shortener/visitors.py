@@ -20,7 +20,7 @@ AGENTS = (PERSON, PERSON, PERSON, IPHONE, IPHONE, "Googlebot/2.1", "Slackbot 1.0
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 CROWD = 3
 LATE = 4
-"""Visits of the regular one after everything that is remembered has become too old."""
+"""With so many visits of the regular one everything that is remembered becomes too old."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Visitor:
         for number in range(self.visits):
             # Who comes back just when a container asks again finds out whether that goes back.
             world.sleep(chance.choice((4.2, 5, 5.5) if self.regular else (0, 0, 0, 0.3, 2, 6)))
-            if world.blind and self.regular and number == self.visits - LATE:
+            if world.blind and self.regular and number % LATE == LATE - 1:
                 world.sleep(1.1 * STALE_MS / 1000)
             if not (codes := list(self.shared.codes)):
                 continue
