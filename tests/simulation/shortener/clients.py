@@ -139,7 +139,7 @@ class Client:
             self._again: 3,
             self._reuse: 1,
             self._malformed: 1,
-            self._pending: 3,
+            self._pending: 15 if self._world.focus[0] == "ShortenerPending" else 3,
         }
 
     def _pauses(self) -> tuple[float, ...]:

@@ -89,8 +89,9 @@ class Moderator:
             raise Violation("an answer is one of the documented", f"{code} {body}: {answer}")
 
     def _ban(self, chance: random.Random) -> None:
-        kind, value = chance.choice(BANS)
-        if chance.random() < 0.6:
+        # Where an operator's own writes are in focus, one ban comes and goes.
+        kind, value = chance.choice(BANS[:1] if self._world.focus[0] == "ShortenerOps" else BANS)
+        if chance.random() < (0.2 if self._in_force(ban_id(kind, value)) else 0.8):
             self._impose(kind, value, chance.choice(REASONS))
         else:
             self._lift(kind, value)
